@@ -1,0 +1,13 @@
+import { DataSource, type DataSourceOptions } from 'typeorm';
+import { readConfig } from './src/config/config';
+import { entities } from './src/entities';
+import { sqliteMigrations } from './src/database/migrations/sqlite';
+import { sqliteOptions } from './src/database/sqlite-options';
+
+/** Options of the writing (default) or the read-only connection; the server and the TypeORM command line use the same. */
+export function dataSourceOptions(sqlitePath: string, readonly = false): DataSourceOptions {
+  return sqliteOptions(sqlitePath, { entities, migrations: sqliteMigrations }, readonly);
+}
+
+/** For the TypeORM command line. */
+export default new DataSource(dataSourceOptions(readConfig().sqlitePath));

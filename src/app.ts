@@ -1,0 +1,60 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { NestFactory } from '@nestjs/core';
+import { existsSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DataSource } from 'typeorm';
+import { dataSourceOptions } from '../ormconfig';
+import { AppModule, type Foundations } from './app.module';
+import { newId } from './common/ids';
+import { LOGS, type Logs, NestLog } from './common/logger';
+import type { Config } from './config/config';
+import { loadKeyFiles } from './crypto/key-files';
+import { KeyRing } from './crypto/key-ring.service';
+import { openDataSources } from './database/database.module';
+import { setUpDocs } from './docs';
+import { setUpHttp } from './http';
+
+const HEADERS_TIMEOUT_MS = 15_000;
+const REQUEST_TIMEOUT_MS = 60_000;
+
+/**
+ * Opens keys and database. Keys are made only where there is no database yet; a database whose keys are missing or wrong is refused, for it would
+ * be unreadable, or worse, written with other keys.
+ */
+export async function openFoundations(config: Config): Promise<Foundations> {
+  mkdirSync(dirname(config.sqlitePath), { recursive: true, mode: 0o700 });
+  const keys = loadKeyFiles(config.keysDir, { create: !existsSync(config.sqlitePath) });
+  const sources = await openDataSources(dataSourceOptions(config.sqlitePath), dataSourceOptions(config.sqlitePath, true));
+  try {
+    await sources.writer.transaction((tx) => new KeyRing(keys).verifyRoot(tx));
+  } catch (error) {
+    await Promise.all([sources.reader, sources.writer].map((source: DataSource) => source.destroy()));
+    throw error;
+  }
+  return { config, keys, sources };
+}
+
+/** The application, ready to listen; production, tests and tools boot the same. */
+export async function createApp(foundations: Foundations): Promise<NestFastifyApplication> {
+  const { config } = foundations;
+  const { trustedProxies, bodyLimit } = config.http;
+  const adapter = new FastifyAdapter({
+    bodyLimit,
+    trustProxy: trustedProxies.length > 0 ? trustedProxies : false,
+    genReqId: () => newId(),
+    logger: false,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    routerOptions: { maxParamLength: 200 },
+    forceCloseConnections: true,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(foundations), adapter, { bodyParser: false, abortOnError: false, bufferLogs: true });
+  app.useLogger(new NestLog(app.get<Logs>(LOGS).app));
+  app.flushLogs();
+  await setUpHttp(app, config);
+  app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready', 'metrics', '.well-known/jwks.json'] });
+  if (config.http.docs) setUpDocs(app);
+  app.enableShutdownHooks();
+  return app;
+}

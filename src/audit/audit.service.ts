@@ -1,0 +1,88 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { createHash } from 'node:crypto';
+import type { EntityManager } from 'typeorm';
+import type { Actor, Role } from '../common/actor';
+import { Clock } from '../common/clock';
+import { newId } from '../common/ids';
+import { LOGS, type Logs } from '../common/logger';
+import { Database } from '../database/database';
+import type { AuditAction } from './actions';
+import { AuditEventEntity } from './audit-event.entity';
+
+export type Outcome = 'ok' | 'denied' | 'failed';
+
+export interface AuditEntry {
+  action: AuditAction;
+  outcome: Outcome;
+  actor: Pick<Actor, 'id' | 'role' | 'hospitalId'> | null;
+  requestId: string;
+  hospitalId?: string | null;
+  patientId?: string | null;
+  subjectId?: string | null;
+  purpose?: string | null;
+  kind?: string | null;
+  reason?: string | null;
+  rules?: readonly string[];
+  contractVersion?: number | null;
+  ids?: readonly string[];
+  count?: number;
+  /** Head of the patient's chain that the decision saw. */
+  headHeight?: number | null;
+}
+
+/** A row of the trail as other modules see it. */
+export type AuditEvent = Readonly<Omit<AuditEventEntity, 'actorRole'> & { actorRole: Role | null }>;
+
+/** Writes the trail. The same transaction carries the row and the act. */
+@Injectable()
+export class AuditService {
+  constructor(
+    private readonly database: Database,
+    private readonly clock: Clock,
+    @Inject(LOGS) private readonly logs: Logs,
+  ) {}
+
+  /** Appends one row; after the commit the same row goes to the audit log file (R20). */
+  async append(tx: EntityManager, entry: AuditEntry): Promise<void> {
+    const row = this.toRow(entry);
+    await tx.createQueryBuilder().insert().into(AuditEventEntity).values(row).updateEntity(false).execute();
+    this.database.afterCommit(() => this.logs.audit.info(row, row.action));
+  }
+
+  /** Appends one row as a unit of its own. */
+  record(entry: AuditEntry): Promise<void> {
+    return this.database.transaction((tx) => this.append(tx, entry));
+  }
+
+  private toRow(entry: AuditEntry): AuditEventEntity {
+    const at = this.clock.now();
+    return {
+      id: newId(at),
+      at,
+      action: entry.action,
+      outcome: entry.outcome,
+      actorId: entry.actor?.id ?? null,
+      actorRole: entry.actor?.role ?? null,
+      actorHospitalId: entry.actor?.hospitalId ?? null,
+      hospitalId: entry.hospitalId ?? null,
+      patientId: entry.patientId ?? null,
+      subjectId: entry.subjectId ?? null,
+      purpose: entry.purpose ?? null,
+      kind: entry.kind ?? null,
+      reason: entry.reason ?? null,
+      rules: entry.rules && entry.rules.length > 0 ? entry.rules.join(' ').slice(0, 400) : null,
+      contractVersion: entry.contractVersion ?? null,
+      count: entry.count ?? entry.ids?.length ?? null,
+      setDigest: entry.ids ? setDigest(entry.ids) : null,
+      headHeight: entry.headHeight ?? null,
+      requestId: entry.requestId,
+    };
+  }
+}
+
+/** SHA-256 over ids, each followed by a newline, in the order in which they were given; base64url. */
+export function setDigest(ids: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const id of ids) hash.update(`${id}\n`);
+  return hash.digest('base64url');
+}

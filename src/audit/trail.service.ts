@@ -1,0 +1,70 @@
+import { Injectable } from '@nestjs/common';
+import type { Actor } from '../common/actor';
+import { isoTime } from '../common/clock';
+import { invalid } from '../common/errors';
+import { cursorId, toPage, type Page, type PageQuery } from '../common/page';
+import { Database } from '../database/database';
+import { ADDING_ACTIONS } from './actions';
+import { AuditEventEntity } from './audit-event.entity';
+import { ActivityCount, ActivityResponse, AuditEventResponse, type AuditQuery } from './audit.dto';
+import { AuditService, type AuditEvent } from './audit.service';
+
+const DAY = 86_400_000;
+
+/** Reads the trail. Reading it is itself on the trail. */
+@Injectable()
+export class TrailService {
+  constructor(
+    private readonly database: Database,
+    private readonly audit: AuditService,
+  ) {}
+
+  /** Newest first; a hospital sees what concerns its own data and people. */
+  async events(actor: Actor, query: AuditQuery): Promise<Page<AuditEventResponse>> {
+    const rows = await this.page(query, { hospitalId: actor.role === 'HOSPITAL' ? actor.hospitalId : undefined, patientId: query.patientId });
+    await this.noteReading(actor, query.patientId ?? null, rows);
+    return toPage(rows, query.limit, (row) => row.id, toResponse);
+  }
+
+  /** Events about one patient, newest first, for the patient's own view; the caller puts the reading on the trail. */
+  async ofPatient(patientId: string, query: PageQuery): Promise<AuditEvent[]> {
+    return (await this.page(query, { patientId })) as AuditEvent[];
+  }
+
+  /** What was added and changed on one day (UTC), counted by hospital, act and kind (R20). */
+  async activity(actor: Actor, date: string): Promise<ActivityResponse> {
+    const from = Date.parse(`${date}T00:00:00.000Z`);
+    if (Number.isNaN(from) || new Date(from).toISOString().slice(0, 10) !== date) throw invalid('date', 'must be a day of the calendar, YYYY-MM-DD');
+    const builder = this.database.reader
+      .createQueryBuilder(AuditEventEntity, 'e')
+      .select(['e.hospitalId AS "hospitalId"', 'e.action AS "action"', 'e.kind AS "kind"', 'e.outcome AS "outcome"', 'SUM(CASE WHEN e.action IN (:...adding) THEN COALESCE(e.count, 1) ELSE 1 END) AS "count"'])
+      .setParameters({ adding: ADDING_ACTIONS })
+      .where('e.at >= :from AND e.at < :to', { from, to: from + DAY })
+      .groupBy('e.hospitalId, e.action, e.kind, e.outcome')
+      .orderBy('e.hospitalId')
+      .addOrderBy('e.action')
+      .addOrderBy('e.kind');
+    if (actor.role === 'HOSPITAL') builder.andWhere('e.hospitalId = :hospitalId', { hospitalId: actor.hospitalId });
+    const counts = (await builder.getRawMany<ActivityCount>()).map((row) => ({ ...row, count: Number(row.count) }));
+    await this.noteReading(actor, null, counts);
+    return { date, added: counts.filter((row) => row.outcome === 'ok' && ADDING_ACTIONS.some((action) => action === row.action)).reduce((sum, row) => sum + row.count, 0), counts };
+  }
+
+  private noteReading(actor: Actor, patientId: string | null, rows: readonly unknown[]): Promise<void> {
+    return this.audit.record({ action: 'trail.read', outcome: 'ok', actor, requestId: actor.requestId, hospitalId: actor.hospitalId, patientId, count: rows.length });
+  }
+
+  private page(query: PageQuery, filter: { hospitalId?: string | null | undefined; patientId?: string | undefined }): Promise<AuditEventEntity[]> {
+    const builder = this.database.reader.createQueryBuilder(AuditEventEntity, 'e').orderBy('e.id', 'DESC').limit(query.limit + 1);
+    const before = cursorId(query);
+    if (before !== undefined) builder.andWhere('e.id < :before', { before });
+    if (filter.hospitalId !== undefined) builder.andWhere('(e.hospitalId = :hospitalId OR e.actorHospitalId = :hospitalId)', { hospitalId: filter.hospitalId });
+    if (filter.patientId !== undefined) builder.andWhere('e.patientId = :patientId', { patientId: filter.patientId });
+    return builder.getMany();
+  }
+}
+
+function toResponse(row: AuditEventEntity): AuditEventResponse {
+  const { at, rules, ...rest } = row;
+  return { ...rest, at: isoTime(at), rules: rules === null ? [] : rules.split(' ') };
+}

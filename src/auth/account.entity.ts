@@ -1,0 +1,33 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import type { Role } from '../common/actor';
+import { IdColumn, InstantColumn } from '../common/columns';
+import { BINARY_COLUMN } from '../crypto/column-types';
+import { Sealed, SealedColumn } from '../crypto/sealed';
+
+export const ACCOUNT_STATUSES = ['PENDING', 'ISSUED', 'ACTIVE', 'LOCKED', 'REJECTED', 'CLOSED'] as const;
+/** PENDING waits for approval; ISSUED waits for its one-time code; only ACTIVE signs in. */
+export type AccountStatus = (typeof ACCOUNT_STATUSES)[number];
+
+/** A login. Its id is also the id of the hospital, doctor or patient whose login it is. */
+@Entity('account')
+@Index(['hospitalId', 'status', 'id'])
+export class AccountEntity {
+  @PrimaryColumn({ type: 'varchar', length: 36 }) id!: string;
+  @Column({ type: 'varchar', length: 8 }) role!: Role;
+  @Column({ type: 'varchar', length: 8 }) status!: AccountStatus;
+  @IdColumn({ nullable: true }) hospitalId!: string | null;
+  /** Blind index of the user name; null until the holder has chosen one. */
+  @Index({ unique: true })
+  @Column({ type: BINARY_COLUMN, nullable: true })
+  usernameIndex!: Buffer | null;
+  @SealedColumn({ nullable: true }) username!: Sealed | null;
+  @SealedColumn() name!: Sealed;
+  @SealedColumn({ nullable: true }) password!: Sealed | null;
+  @Column({ type: 'integer' }) failedAttempts!: number;
+  /** SHA-256 of the one-time code with which an issued account gets its first password. */
+  @Index({ unique: true })
+  @Column({ type: BINARY_COLUMN, nullable: true })
+  codeHash!: Buffer | null;
+  @InstantColumn({ nullable: true }) codeExpiresAt!: number | null;
+  @InstantColumn() createdAt!: number;
+}

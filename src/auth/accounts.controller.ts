@@ -1,0 +1,63 @@
+import { Body, Controller, Get, Post, Query } from '@nestjs/common';
+import { type Actor, CurrentActor, Roles } from '../common/actor';
+import { Api, type ApiOptions } from '../common/api-docs';
+import { IdParam } from '../common/params';
+import { AccountsService } from './accounts.service';
+import { AccountPage, AccountQuery, AccountResponse, IssueAccountDto, IssuedCodeResponse } from './auth.dto';
+
+const DECIDING: ApiOptions = { problems: ['not_found', 'conflict'] };
+
+@Controller('accounts')
+@Roles('ADMIN', 'HOSPITAL')
+export class AccountsController {
+  constructor(private readonly accounts: AccountsService) {}
+
+  @Get()
+  @Api('accounts', 'Accounts by status: the approval queue and the locked ones; a hospital sees its own', AccountPage)
+  list(@CurrentActor() actor: Actor, @Query() query: AccountQuery): Promise<AccountPage> {
+    return this.accounts.list(actor, query);
+  }
+
+  @Post()
+  @Roles('ADMIN')
+  @Api('accounts', 'Issues an account for an auditor or a further founder', IssuedCodeResponse, { status: 201 })
+  issue(@CurrentActor() actor: Actor, @Body() dto: IssueAccountDto): Promise<IssuedCodeResponse> {
+    return this.accounts.issueStaffless(actor, dto.role, dto.name);
+  }
+
+  @Post(':id/approve')
+  @Api('accounts', 'Lets somebody who registered sign in', AccountResponse, DECIDING)
+  approve(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<AccountResponse> {
+    return this.accounts.decide(actor, id, 'approve');
+  }
+
+  @Post(':id/reject')
+  @Api('accounts', 'Refuses a registration', AccountResponse, DECIDING)
+  reject(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<AccountResponse> {
+    return this.accounts.decide(actor, id, 'reject');
+  }
+
+  @Post(':id/lock')
+  @Api('accounts', 'Locks a login; its tokens end at once', AccountResponse, DECIDING)
+  lock(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<AccountResponse> {
+    return this.accounts.decide(actor, id, 'lock');
+  }
+
+  @Post(':id/unlock')
+  @Api('accounts', 'Opens a login that too many wrong passwords have locked', AccountResponse, DECIDING)
+  unlock(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<AccountResponse> {
+    return this.accounts.decide(actor, id, 'unlock');
+  }
+
+  @Post(':id/close')
+  @Api('accounts', 'Ends a login for good; what it did stays', AccountResponse, DECIDING)
+  close(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<AccountResponse> {
+    return this.accounts.decide(actor, id, 'close');
+  }
+
+  @Post(':id/code')
+  @Api('accounts', 'Issues a new one-time code in place of a lost password', IssuedCodeResponse, { status: 201, ...DECIDING })
+  code(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<IssuedCodeResponse> {
+    return this.accounts.reissue(actor, id);
+  }
+}

@@ -1,0 +1,149 @@
+import { IsIn, IsNotEmpty, IsOptional, IsString, Length, Matches, MaxLength } from 'class-validator';
+import type { Role } from '../common/actor';
+import { PageQuery } from '../common/page';
+import { ACCOUNT_STATUSES, type AccountStatus } from './account.entity';
+
+/** Letters, digits and `. _ @ -`; compared without case. */
+const USERNAME = /^[\p{L}\p{N}._@-]+$/u;
+
+export class CredentialsDto {
+  /**
+   * Chosen by the holder; unique in the whole system.
+   * @example "dr.ada"
+   */
+  @IsString()
+  @Length(3, 64)
+  @Matches(USERNAME)
+  username!: string;
+
+  /**
+   * At least 15 characters, any script; no rule about kinds of characters.
+   * @example "violet kettle walks north"
+   */
+  @IsString()
+  @IsNotEmpty()
+  @MaxLength(1024)
+  password!: string;
+}
+
+export class SetupDto extends CredentialsDto {
+  /** The code that the server printed at its first start. */
+  @IsString()
+  @Length(8, 64)
+  code!: string;
+
+  /** @example "Founder" */
+  @IsString()
+  @Length(1, 200)
+  name!: string;
+}
+
+export class ActivateDto extends CredentialsDto {
+  /** The one-time code that the hospital or the founder handed over. */
+  @IsString()
+  @Length(8, 64)
+  code!: string;
+}
+
+export class LoginDto {
+  /** @example "dr.ada" */
+  @IsString()
+  @Length(1, 64)
+  username!: string;
+
+  /** @example "violet kettle walks north" */
+  @IsString()
+  @Length(1, 1024)
+  password!: string;
+}
+
+export class RefreshDto {
+  /** The refresh token of the last answer; it works once. */
+  @IsString()
+  @Matches(/^rt_[A-Za-z0-9_-]{43}$/)
+  refreshToken!: string;
+}
+
+export class PasswordDto {
+  @IsString()
+  @Length(1, 1024)
+  currentPassword!: string;
+
+  /** @example "seven quiet lamps in snow" */
+  @IsString()
+  @Length(1, 1024)
+  newPassword!: string;
+}
+
+export class IssueAccountDto {
+  @IsIn(['ADMIN', 'AUDITOR'])
+  role!: 'ADMIN' | 'AUDITOR';
+
+  /** @example "Data protection office" */
+  @IsString()
+  @Length(1, 200)
+  name!: string;
+}
+
+export class AccountQuery extends PageQuery {
+  @IsOptional()
+  @IsIn(ACCOUNT_STATUSES)
+  status?: AccountStatus;
+}
+
+export class TokenResponse {
+  /** ES256 JSON Web Token, sent as `Authorization: Bearer …`. */
+  accessToken!: string;
+  /** @example "Bearer" */
+  tokenType!: string;
+  /** Seconds until the access token expires. */
+  expiresIn!: number;
+  /** Opaque; gives new tokens once. */
+  refreshToken!: string;
+}
+
+export class PendingResponse {
+  /** Always the same answer, also when the user name is taken: it must not tell who is registered. */
+  status!: 'PENDING';
+}
+
+export class IssuedCodeResponse {
+  accountId!: string;
+  /** Hand it over on paper; it is shown only here. */
+  code!: string;
+  expiresAt!: string;
+}
+
+export class AccountResponse {
+  id!: string;
+  role!: Role;
+  status!: AccountStatus;
+  name!: string;
+  hospitalId!: string | null;
+  createdAt!: string;
+}
+
+export class AccountPage {
+  items!: AccountResponse[];
+  nextCursor!: string | null;
+}
+
+export class SessionResponse {
+  id!: string;
+  createdAt!: string;
+  lastUsedAt!: string;
+  expiresAt!: string;
+  /** True for the session that asks. */
+  current!: boolean;
+}
+
+export class JwksResponse {
+  /** JSON Web Keys (RFC 7517), public parts only. */
+  keys!: Record<string, unknown>[];
+}
+
+
+export class SetupResponse {
+  /** The founder's account. */
+  id!: string;
+}

@@ -1,0 +1,53 @@
+import { Global, Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { JwtModule } from '@nestjs/jwt';
+import { PassportModule } from '@nestjs/passport';
+import { ThrottlerGuard, ThrottlerModule } from '@nestjs/throttler';
+import { CONFIG, type Config } from '../config/config';
+import { AccountsController } from './accounts.controller';
+import { AccountsService } from './accounts.service';
+import { AuthController } from './auth.controller';
+import { isGuessable, RolesGuard, TokenGuard } from './guards';
+import { IdempotencyService } from './idempotency.service';
+import { JwtStrategy } from './jwt.strategy';
+import { LoginService } from './login.service';
+import { RegistrationService } from './registration.service';
+import { RevocationsService } from './revocations.service';
+import { SessionsService } from './sessions.service';
+import { SetupService } from './setup.service';
+import { TokensService } from './tokens.service';
+
+const MINUTE = 60_000;
+
+/** Guards run in this order for every route: rate limit, token, role. */
+@Global()
+@Module({
+  imports: [
+    PassportModule,
+    JwtModule.register({}),
+    ThrottlerModule.forRootAsync({
+      inject: [CONFIG],
+      useFactory: ({ http }: Config) => [
+        { name: 'default', ttl: MINUTE, limit: http.requestsPerMinute },
+        { name: 'guessable', ttl: MINUTE, limit: http.loginsPerMinute, skipIf: (context) => !isGuessable(context) },
+      ],
+    }),
+  ],
+  controllers: [AuthController, AccountsController],
+  providers: [
+    AccountsService,
+    IdempotencyService,
+    JwtStrategy,
+    LoginService,
+    RegistrationService,
+    RevocationsService,
+    SessionsService,
+    SetupService,
+    TokensService,
+    { provide: APP_GUARD, useClass: ThrottlerGuard },
+    { provide: APP_GUARD, useClass: TokenGuard },
+    { provide: APP_GUARD, useClass: RolesGuard },
+  ],
+  exports: [AccountsService, IdempotencyService, RegistrationService, SetupService],
+})
+export class AuthModule {}

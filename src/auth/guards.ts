@@ -1,0 +1,75 @@
+import { type CanActivate, type ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import { AuthGuard } from '@nestjs/passport';
+import type { FastifyRequest } from 'fastify';
+import { createHash } from 'node:crypto';
+import { type Actor, type IdempotentRequest, PUBLIC_KEY, type Role, ROLES_KEY } from '../common/actor';
+import { ApiError, invalid } from '../common/errors';
+import { bearerToken } from './jwt.strategy';
+import { TokensService } from './tokens.service';
+
+const GUESSABLE_KEY = 'bjwt:guessable';
+/** Marks a route where passwords or codes can be guessed: it has a lower rate limit of its own. */
+export const Guessable = () => SetMetadata(GUESSABLE_KEY, true);
+
+export function isGuessable(context: ExecutionContext): boolean {
+  return Reflect.getMetadata(GUESSABLE_KEY, context.getHandler()) === true;
+}
+
+const KEY = /^[\x21-\x7e]{8,128}$/;
+
+function idempotencyOf(request: FastifyRequest): IdempotentRequest | undefined {
+  const key = request.headers['idempotency-key'];
+  if (request.method !== 'POST' || key === undefined) return undefined;
+  if (typeof key !== 'string' || !KEY.test(key)) throw invalid('Idempotency-Key', 'must be 8 to 128 visible ASCII characters');
+  const digest = createHash('sha256').update(`${request.method} ${request.url}\n`).update(request.rawText ?? '').digest();
+  return { key, digest };
+}
+
+/** Lets a request with a valid access token through and says who it is; a verified token is remembered and costs no signature check again. */
+@Injectable()
+export class TokenGuard extends AuthGuard('jwt') {
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly tokens: TokensService,
+  ) {
+    super();
+  }
+
+  override async canActivate(context: ExecutionContext): Promise<boolean> {
+    if (this.reflector.getAllAndOverride<boolean | undefined>(PUBLIC_KEY, [context.getHandler(), context.getClass()])) return true;
+    const request = context.switchToHttp().getRequest<FastifyRequest & { user?: Actor }>();
+    const token = bearerToken(request);
+    let actor = token === null ? undefined : this.tokens.remembered(token, request.id);
+    if (!actor) {
+      await super.canActivate(context);
+      actor = request.user;
+    }
+    if (!actor) throw new ApiError('unauthenticated');
+    const idempotency = idempotencyOf(request);
+    request.actor = idempotency ? { ...actor, idempotency } : actor;
+    return true;
+  }
+
+  /** Passport's many reasons become one answer; an error of ours (503) passes. */
+  override handleRequest<T>(error: unknown, user: T | false): T {
+    if (error instanceof ApiError) throw error;
+    if (error || !user) throw new ApiError('unauthenticated');
+    return user;
+  }
+}
+
+/** Refuses every route that names no role of the caller: forgetting the decorator closes the route. */
+@Injectable()
+export class RolesGuard implements CanActivate {
+  constructor(private readonly reflector: Reflector) {}
+
+  canActivate(context: ExecutionContext): boolean {
+    const places = [context.getHandler(), context.getClass()];
+    if (this.reflector.getAllAndOverride<boolean | undefined>(PUBLIC_KEY, places)) return true;
+    const roles = this.reflector.getAllAndOverride<Role[] | undefined>(ROLES_KEY, places) ?? [];
+    const { actor } = context.switchToHttp().getRequest<FastifyRequest>();
+    if (!actor || !roles.includes(actor.role)) throw new ApiError('forbidden');
+    return true;
+  }
+}

@@ -1,0 +1,119 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import type { Actor } from '../common/actor';
+import { AuditService } from '../audit/audit.service';
+import { Clock } from '../common/clock';
+import { ApiError, notFound } from '../common/errors';
+import { CONFIG, type Config } from '../config/config';
+import { KeyRing } from '../crypto/key-ring.service';
+import { PasswordHasher } from '../crypto/password-hasher';
+import { Database } from '../database/database';
+import { AccountEntity } from './account.entity';
+import { accountSubject, AccountsService } from './accounts.service';
+import type { AccountResponse, ActivateDto, LoginDto, PasswordDto, TokenResponse } from './auth.dto';
+import { codeHash } from './one-time-code';
+import { checkPassword } from './password-policy';
+import { RevocationsService } from './revocations.service';
+import { SessionsService } from './sessions.service';
+
+/** Proving who one is: passwords and one-time codes. */
+@Injectable()
+export class LoginService {
+  constructor(
+    private readonly database: Database,
+    private readonly accounts: AccountsService,
+    private readonly sessions: SessionsService,
+    private readonly hasher: PasswordHasher,
+    private readonly keyRing: KeyRing,
+    private readonly revocations: RevocationsService,
+    private readonly audit: AuditService,
+    private readonly clock: Clock,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /**
+   * Tokens for user name and password (R4). Unknown, wrong, pending, locked and closed give one answer, after the same work: a password is hashed
+   * in every case. Each wrong guess counts, also parallel ones; at the limit the account locks and its tokens end (R6).
+   */
+  async login(dto: LoginDto, requestId: string): Promise<TokenResponse> {
+    const found = await this.database.reader.getRepository(AccountEntity).findOneBy({ usernameIndex: this.accounts.usernameIndex(dto.username) });
+    const proved = await this.hasher.verify(found?.id ?? '00000000-0000-0000-0000-000000000000', found?.password ?? null, dto.password);
+    const tokens = await this.database.transaction(async (tx) => {
+      const account = found && (await tx.getRepository(AccountEntity).findOneBy({ id: found.id }));
+      const unchanged = account?.password && found?.password?.equals(account.password); // a password changed meanwhile proves nothing
+      if (account && proved && unchanged && account.status === 'ACTIVE') return this.succeed(tx, account, requestId);
+      await this.fail(tx, account, proved, requestId);
+      return null;
+    });
+    if (!tokens) throw new ApiError('invalid_credentials');
+    return tokens;
+  }
+
+  /** First user name and password of an issued account (R3). */
+  async activate(dto: ActivateDto, requestId: string): Promise<AccountResponse> {
+    checkPassword(dto.password, { minLength: this.config.login.passwordMinLength, username: dto.username });
+    const hash = codeHash(dto.code);
+    const account = await this.database.reader.getRepository(AccountEntity).findOneBy({ codeHash: hash });
+    if (!account) throw new ApiError('invalid_code');
+    const password = await this.hasher.hash(account.id, dto.password);
+    return this.database.transaction(async (tx) => {
+      const repository = tx.getRepository(AccountEntity);
+      const current = await repository.findOneBy({ id: account.id, codeHash: hash, status: 'ISSUED' });
+      if (!current || (current.codeExpiresAt ?? 0) <= this.clock.now()) throw new ApiError('invalid_code');
+      const usernameIndex = this.accounts.usernameIndex(dto.username);
+      // The holder of a valid code may learn that a name is taken: there is no other way to choose one.
+      if (await repository.existsBy({ usernameIndex })) throw new ApiError('already_exists', 'This user name is taken', { errors: [{ path: 'username', message: 'is taken' }] });
+      const vault = await this.keyRing.vault(tx, accountSubject(current));
+      const username = vault.seal('account.username', current.id, dto.username);
+      await repository.update({ id: current.id }, { status: 'ACTIVE', usernameIndex, username, password, codeHash: null, codeExpiresAt: null, failedAttempts: 0 });
+      await this.audit.append(tx, { action: 'account.activate', outcome: 'ok', actor: current, requestId, hospitalId: current.hospitalId, subjectId: current.id });
+      return this.accounts.toResponse(tx, { ...current, status: 'ACTIVE' });
+    });
+  }
+
+  /** Changes the own password; needs the current one and ends all other sessions. */
+  async changePassword(actor: Actor, dto: PasswordDto): Promise<void> {
+    const account = await this.database.reader.getRepository(AccountEntity).findOneBy({ id: actor.id });
+    if (!account?.username) throw notFound();
+    const vault = await this.keyRing.vault(this.database.reader, accountSubject(account));
+    checkPassword(dto.newPassword, { minLength: this.config.login.passwordMinLength, username: vault.open('account.username', account.id, account.username) });
+    const proved = await this.hasher.verify(account.id, account.password, dto.currentPassword);
+    const password = proved ? await this.hasher.hash(account.id, dto.newPassword) : null;
+    const done = await this.database.transaction(async (tx) => {
+      const current = await tx.getRepository(AccountEntity).findOneBy({ id: actor.id });
+      if (!password || current?.status !== 'ACTIVE') {
+        await this.fail(tx, current, proved, actor.requestId);
+        return false;
+      }
+      await tx.getRepository(AccountEntity).update({ id: actor.id }, { password, failedAttempts: 0 });
+      await this.sessions.endOthers(tx, actor.id, actor.sessionId);
+      await this.audit.append(tx, { action: 'password.change', outcome: 'ok', actor, requestId: actor.requestId, subjectId: actor.id, hospitalId: actor.hospitalId });
+      return true;
+    });
+    if (!done) throw new ApiError('invalid_credentials');
+  }
+
+  async me(actor: Actor): Promise<AccountResponse> {
+    const account = await this.database.reader.getRepository(AccountEntity).findOneBy({ id: actor.id });
+    if (!account) throw notFound();
+    return this.accounts.toResponse(this.database.reader, account);
+  }
+
+  private async succeed(tx: EntityManager, account: AccountEntity, requestId: string): Promise<TokenResponse> {
+    if (account.failedAttempts > 0) await tx.getRepository(AccountEntity).update({ id: account.id }, { failedAttempts: 0 });
+    await this.audit.append(tx, { action: 'login', outcome: 'ok', actor: account, requestId, hospitalId: account.hospitalId, subjectId: account.id });
+    return this.sessions.open(tx, account);
+  }
+
+  private async fail(tx: EntityManager, account: AccountEntity | null, proved: boolean, requestId: string): Promise<void> {
+    const reason = !account ? 'unknown' : proved ? account.status.toLowerCase() : 'wrong_password';
+    await this.audit.append(tx, { action: 'login', outcome: 'denied', actor: account, requestId, hospitalId: account?.hospitalId ?? null, subjectId: account?.id ?? null, reason });
+    if (!account || account.status !== 'ACTIVE' || proved) return;
+    const failedAttempts = account.failedAttempts + 1;
+    const locks = failedAttempts >= this.config.login.maxAttempts;
+    await tx.getRepository(AccountEntity).update({ id: account.id }, { failedAttempts, ...(locks ? { status: 'LOCKED' as const } : {}) });
+    if (!locks) return;
+    await this.revocations.revoke(tx, account.id);
+    await this.audit.append(tx, { action: 'account.lock', outcome: 'ok', actor: null, requestId, hospitalId: account.hospitalId, subjectId: account.id, reason: 'too_many_attempts' });
+  }
+}

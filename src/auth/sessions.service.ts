@@ -1,0 +1,122 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { createHash, randomBytes } from 'node:crypto';
+import { type EntityManager, IsNull, MoreThan } from 'typeorm';
+import type { Actor } from '../common/actor';
+import { AuditService } from '../audit/audit.service';
+import { Clock, isoTime } from '../common/clock';
+import { ApiError, notFound } from '../common/errors';
+import { newId } from '../common/ids';
+import { CONFIG, type Config } from '../config/config';
+import { Database } from '../database/database';
+import { AccountEntity } from './account.entity';
+import type { SessionResponse, TokenResponse } from './auth.dto';
+import { RevocationsService } from './revocations.service';
+import { RefreshTokenEntity, SessionEntity } from './session.entity';
+import { TokensService } from './tokens.service';
+
+/** A client whose answer was lost may present the same refresh token once more within this time. */
+const GRACE_MS = 10_000;
+
+function tokenHash(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}
+
+/** Sign-ins that go on: refresh tokens are opaque, stored hashed, single use; the second use of one ends its whole family (RFC 9700 section 4.14). */
+@Injectable()
+export class SessionsService {
+  constructor(
+    private readonly database: Database,
+    private readonly tokens: TokensService,
+    private readonly revocations: RevocationsService,
+    private readonly audit: AuditService,
+    private readonly clock: Clock,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  /** Opens a session for an account whose password was just proved. */
+  async open(tx: EntityManager, account: AccountEntity): Promise<TokenResponse> {
+    const now = this.clock.now();
+    const session = { id: newId(now), accountId: account.id, createdAt: now, lastUsedAt: now, expiresAt: now + this.config.token.sessionSeconds * 1000, endedAt: null };
+    await tx.getRepository(SessionEntity).insert(session);
+    return this.tokensFor(account, session, (await this.addToken(tx, session)).token);
+  }
+
+  /** New tokens for a refresh token (R5). */
+  async refresh(token: string, requestId: string): Promise<TokenResponse> {
+    const answer = await this.database.transaction(async (tx) => {
+      const row = await tx.getRepository(RefreshTokenEntity).findOneBy({ hash: tokenHash(token) });
+      const session = row && (await tx.getRepository(SessionEntity).findOneBy({ id: row.sessionId }));
+      const account = session && (await tx.getRepository(AccountEntity).findOneBy({ id: session.accountId }));
+      const now = this.clock.now();
+      if (!row || !session || !account || account.status !== 'ACTIVE' || session.endedAt !== null || session.expiresAt <= now) return null;
+      if (row.usedAt !== null && !(await this.mayRepeat(tx, row, now))) {
+        await this.end(tx, session.id);
+        await this.audit.append(tx, { action: 'refresh', outcome: 'denied', actor: account, requestId, subjectId: session.id, hospitalId: account.hospitalId, reason: 'reused' });
+        return null; // committed: the family is dead
+      }
+      if (row.usedAt === null && row.expiresAt <= now) return null;
+      const next = await this.addToken(tx, session);
+      await tx.getRepository(RefreshTokenEntity).update({ hash: row.hash }, { usedAt: row.usedAt ?? now, successor: next.hash });
+      await tx.getRepository(SessionEntity).update({ id: session.id }, { lastUsedAt: now });
+      await this.audit.append(tx, { action: 'refresh', outcome: 'ok', actor: account, requestId, subjectId: session.id, hospitalId: account.hospitalId });
+      return this.tokensFor(account, session, next.token);
+    });
+    if (!answer) throw new ApiError('invalid_refresh_token');
+    return answer;
+  }
+
+  /** Ends one of the caller's own sessions; its refresh and access tokens are void at once. */
+  async logout(actor: Actor, sessionId: string): Promise<void> {
+    await this.database.transaction(async (tx) => {
+      const session = await tx.getRepository(SessionEntity).findOneBy({ id: sessionId, accountId: actor.id });
+      if (!session) throw notFound();
+      await this.end(tx, sessionId);
+      await this.audit.append(tx, { action: 'logout', outcome: 'ok', actor, requestId: actor.requestId, subjectId: sessionId, hospitalId: actor.hospitalId });
+    });
+  }
+
+  /** Ends every session of an account except one. */
+  async endOthers(tx: EntityManager, accountId: string, keep: string | null): Promise<void> {
+    for (const { id } of await tx.getRepository(SessionEntity).findBy({ accountId, endedAt: IsNull() })) if (id !== keep) await this.end(tx, id);
+  }
+
+  async list(actor: Actor): Promise<SessionResponse[]> {
+    const now = this.clock.now();
+    const rows = await this.database.reader
+      .getRepository(SessionEntity)
+      .find({ where: { accountId: actor.id, endedAt: IsNull(), expiresAt: MoreThan(now) }, order: { id: 'DESC' }, take: 100 });
+    return rows.map((row) => ({
+      id: row.id,
+      createdAt: isoTime(row.createdAt),
+      lastUsedAt: isoTime(row.lastUsedAt),
+      expiresAt: isoTime(row.expiresAt),
+      current: row.id === actor.sessionId,
+    }));
+  }
+
+  private async end(tx: EntityManager, sessionId: string): Promise<void> {
+    await tx.getRepository(SessionEntity).update({ id: sessionId, endedAt: IsNull() }, { endedAt: this.clock.now() });
+    await this.revocations.revoke(tx, sessionId);
+  }
+
+  /** Within the grace time a used token works again when its successor was never used; the successor is then void. */
+  private async mayRepeat(tx: EntityManager, row: RefreshTokenEntity, now: number): Promise<boolean> {
+    if (row.usedAt === null || now - row.usedAt > GRACE_MS || row.successor === null) return false;
+    const voided = await tx.getRepository(RefreshTokenEntity).delete({ hash: row.successor, usedAt: IsNull() });
+    return voided.affected === 1;
+  }
+
+  private async addToken(tx: EntityManager, session: { id: string; expiresAt: number }): Promise<{ token: string; hash: Buffer }> {
+    const token = `rt_${randomBytes(32).toString('base64url')}`;
+    const now = this.clock.now();
+    const expiresAt = Math.min(now + this.config.token.refreshIdleSeconds * 1000, session.expiresAt);
+    const hash = tokenHash(token);
+    await tx.getRepository(RefreshTokenEntity).insert({ hash, sessionId: session.id, createdAt: now, expiresAt, usedAt: null, successor: null });
+    return { token, hash };
+  }
+
+  private tokensFor(account: AccountEntity, session: { id: string; createdAt: number }, refreshToken: string): TokenResponse {
+    const accessToken = this.tokens.issue(account, session.id, session.createdAt);
+    return { accessToken, tokenType: 'Bearer', expiresIn: this.config.token.accessSeconds, refreshToken };
+  }
+}

@@ -1,0 +1,132 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { JwtService } from '@nestjs/jwt';
+import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { type Actor, type Role, ROLES } from '../common/actor';
+import { Clock } from '../common/clock';
+import { isId, newId } from '../common/ids';
+import { CONFIG, type Config } from '../config/config';
+import { ROOT_KEYS, type RootKeys } from '../crypto/root-keys';
+import { RevocationsService } from './revocations.service';
+
+/** Claims of an access token (RFC 9068, RFC 7519): ids and codes, nothing personal. */
+export interface AccessClaims {
+  readonly iss: string;
+  readonly aud: string;
+  readonly sub: string;
+  readonly iat: number;
+  readonly exp: number;
+  readonly jti: string;
+  readonly sid: string;
+  readonly role: Role;
+  /** Hospital of the account, or null. */
+  readonly ten: string | null;
+  /** Epoch: instant of issue in milliseconds, compared with revocations. */
+  readonly ep: number;
+  readonly auth_time: number;
+  readonly amr: readonly string[];
+}
+
+const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
+const MAX_LENGTH = 4096;
+const HEADER_NAMES = ['alg', 'kid', 'typ'];
+const TYPE = 'at+jwt';
+
+/** Issues and checks access tokens: ES256 (RFC 7518 section 3.4), pinned; keys as KeyObjects. */
+@Injectable()
+export class TokensService {
+  private readonly publicKeys = new Map<string, KeyObject>();
+  private readonly verified = new LRUCache<string, AccessClaims>({ max: 10_000 });
+
+  constructor(
+    private readonly jwt: JwtService,
+    private readonly revocations: RevocationsService,
+    private readonly clock: Clock,
+    @Inject(ROOT_KEYS) private readonly keys: RootKeys,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {
+    for (const { kid, privateKey } of keys.tokenKeys) this.publicKeys.set(kid, createPublicKey(privateKey));
+  }
+
+  /** Signs an access token for a session. `authTime` is when the holder proved the password, ms. */
+  issue(account: { id: string; role: Role; hospitalId: string | null }, sessionId: string, authTime: number): string {
+    const key = this.keys.tokenKeys[0];
+    if (!key) throw new Error('no token key');
+    const { issuer, audience, accessSeconds } = this.config.token;
+    const iat = Math.floor(this.clock.now() / 1000);
+    const claims: AccessClaims = {
+      iss: issuer,
+      aud: audience,
+      sub: account.id,
+      iat,
+      exp: iat + accessSeconds,
+      jti: newId(),
+      sid: sessionId,
+      role: account.role,
+      ten: account.hospitalId,
+      ep: this.revocations.epoch([account.id, sessionId, account.hospitalId]),
+      auth_time: Math.floor(authTime / 1000),
+      amr: ['pwd'],
+    };
+    // The type of signing options knows secrets as text only; jsonwebtoken takes a KeyObject and is several times faster with it.
+    return this.jwt.sign({ ...claims }, { privateKey: key.privateKey as never, algorithm: 'ES256', keyid: key.kid, header: { alg: 'ES256', typ: TYPE, kid: key.kid } });
+  }
+
+  /** The key for a token's signature, when the token has the one form that is accepted; otherwise undefined. The header is read, never believed. */
+  keyFor(token: string): KeyObject | undefined {
+    if (token.length > MAX_LENGTH || !COMPACT.test(token)) return undefined;
+    let header: unknown;
+    try {
+      header = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString('utf8'));
+    } catch {
+      return undefined;
+    }
+    if (typeof header !== 'object' || header === null || Array.isArray(header)) return undefined;
+    if (Object.keys(header).sort().join() !== HEADER_NAMES.join()) return undefined; // no crit, jku, jwk, x5u, b64, zip …
+    const { typ, alg, kid } = header as Record<string, unknown>;
+    return typ === TYPE && alg === 'ES256' && typeof kid === 'string' ? this.publicKeys.get(kid) : undefined;
+  }
+
+  /** The actor of claims whose signature, issuer, audience and expiry passport-jwt has checked; undefined when anything is off. */
+  actorOf(claims: unknown, requestId: string): Actor | undefined {
+    if (!isAccessClaims(claims)) return undefined;
+    const now = this.clock.now() / 1000;
+    if (claims.exp <= now || claims.iat > now + 5 || claims.exp - claims.iat > this.config.token.accessSeconds) return undefined;
+    if (!this.revocations.accepts(claims)) return undefined;
+    return { id: claims.sub, role: claims.role, hospitalId: claims.ten, sessionId: claims.sid, requestId };
+  }
+
+  /** The actor of a token that was verified before; expiry and revocation are checked again. */
+  remembered(token: string, requestId: string): Actor | undefined {
+    const claims = this.verified.get(digest(token));
+    return claims && this.actorOf(claims, requestId);
+  }
+
+  /** Keeps verified claims so that the next request with the same token skips the signature. */
+  remember(token: string, claims: AccessClaims): void {
+    this.verified.set(digest(token), claims);
+  }
+
+  /** Public keys as a JWK set (RFC 7517): other programs can verify our tokens and cannot sign any. */
+  jwks(): { keys: Record<string, unknown>[] } {
+    return { keys: [...this.publicKeys].map(([kid, key]) => ({ ...key.export({ format: 'jwk' }), kid, use: 'sig', alg: 'ES256' })) };
+  }
+}
+
+function digest(token: string): string {
+  return createHash('sha256').update(token).digest('base64');
+}
+
+export function isAccessClaims(value: unknown): value is AccessClaims {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const claims = value as Partial<Record<keyof AccessClaims, unknown>>;
+  const isInstant = (item: unknown) => Number.isSafeInteger(item) && (item as number) > 0;
+  const isUuid = (item: unknown) => typeof item === 'string' && isId(item);
+  return (
+    [claims.iat, claims.exp, claims.ep, claims.auth_time].every(isInstant) &&
+    [claims.sub, claims.jti, claims.sid].every(isUuid) &&
+    (claims.ten === null || isUuid(claims.ten)) &&
+    ROLES.some((role) => role === claims.role) &&
+    typeof claims.aud === 'string'
+  );
+}

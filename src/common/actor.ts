@@ -1,0 +1,51 @@
+import { createParamDecorator, ExecutionContext, SetMetadata } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+
+export const ROLES = ['ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR'] as const;
+/** ADMIN is the founder of the system; AUDITOR reads metadata and proofs only. */
+export type Role = (typeof ROLES)[number];
+
+/** Who sends a request, as the verified access token says. The first argument of every service method that acts for somebody. */
+export interface Actor {
+  /** The account's id; for a doctor or a patient it is also the id of that person's row. */
+  readonly id: string;
+  readonly role: Role;
+  /** The hospital to which the account belongs; null for ADMIN and AUDITOR. */
+  readonly hospitalId: string | null;
+  readonly sessionId: string;
+  /** Correlates the answer, the trail and the log file. */
+  readonly requestId: string;
+  /** Present when the client sent an `Idempotency-Key` header with a POST. */
+  readonly idempotency?: IdempotentRequest;
+}
+
+/** A client's wish that a retried POST has one effect. `digest` is the SHA-256 of method, path and body. */
+export interface IdempotentRequest {
+  readonly key: string;
+  readonly digest: Buffer;
+}
+
+export const ROLES_KEY = 'bjwt:roles';
+export const PUBLIC_KEY = 'bjwt:public';
+
+/** Opens a route to these roles. A route with neither this nor `@Public` is closed to everybody. */
+export const Roles = (...roles: [Role, ...Role[]]) => SetMetadata(ROLES_KEY, roles);
+
+/** Opens a route to callers without a token. */
+export const Public = () => SetMetadata(PUBLIC_KEY, true);
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set by the token guard. */
+    actor?: Actor;
+    /** The exact text of a JSON body, so that numbers keep their text. */
+    rawText?: string;
+  }
+}
+
+/** The caller of a guarded route. */
+export const CurrentActor = createParamDecorator((_: unknown, context: ExecutionContext): Actor => {
+  const { actor } = context.switchToHttp().getRequest<FastifyRequest>();
+  if (!actor) throw new Error('CurrentActor on a route without a guard');
+  return actor;
+});

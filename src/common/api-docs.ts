@@ -1,0 +1,67 @@
+import { applyDecorators, HttpCode, type Type } from '@nestjs/common';
+import { ApiBearerAuth, ApiHeader, ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags, getSchemaPath, ApiExtraModels } from '@nestjs/swagger';
+import { PROBLEMS, type ProblemCode } from './errors';
+
+/** One element at fault. */
+export class ProblemElement {
+  /** For example `resource.code.coding[0].system`. */
+  @ApiProperty({ example: 'note' }) path!: string;
+  /** The rule that was broken. */
+  @ApiProperty({ example: 'note must be a string' }) message!: string;
+}
+
+/** RFC 9457 problem, `application/problem+json`. */
+export class Problem {
+  @ApiProperty({ example: 'urn:bjwt-ehr:problem:not_found' }) type!: string;
+  @ApiProperty() title!: string;
+  @ApiProperty({ example: 404 }) status!: number;
+  @ApiProperty() detail!: string;
+  @ApiProperty({ enum: Object.keys(PROBLEMS) }) code!: string;
+  @ApiProperty() requestId!: string;
+  @ApiPropertyOptional({ type: () => [ProblemElement] }) errors?: ProblemElement[];
+  @ApiPropertyOptional({ type: 'object', additionalProperties: { type: 'string' } }) links?: Record<string, string>;
+}
+
+export interface ApiOptions {
+  /** Success status; 200 unless told. */
+  status?: number;
+  /** Open to callers without a token. */
+  open?: boolean;
+  /** Problem codes beyond those that every route has. */
+  problems?: readonly ProblemCode[];
+  /** The route creates something and accepts `Idempotency-Key`. */
+  idempotent?: boolean;
+  /** Content type of the success answer when it is not JSON. */
+  produces?: string;
+}
+
+const ALWAYS: readonly ProblemCode[] = ['invalid_request', 'too_many_requests', 'internal_error', 'unavailable'];
+const GUARDED: readonly ProblemCode[] = ['unauthenticated', 'forbidden'];
+
+function problemResponses(codes: readonly ProblemCode[]): MethodDecorator[] {
+  const byStatus = new Map<number, string[]>();
+  for (const code of codes) byStatus.set(PROBLEMS[code][0], [...(byStatus.get(PROBLEMS[code][0]) ?? []), code]);
+  return [...byStatus].map(([status, found]) =>
+    ApiResponse({ status, description: found.map((code) => `\`${code}\``).join(', '), content: { 'application/problem+json': { schema: { $ref: getSchemaPath(Problem) } } } }),
+  );
+}
+
+/** Documents a route: its tag, its summary, its answer (null: no body) and its problems; sets the success status. */
+export function Api(tag: string, summary: string, answer: Type | [Type] | null, options: ApiOptions = {}): MethodDecorator {
+  const status = options.status ?? 200;
+  const body = options.produces
+    ? { content: { [options.produces]: { schema: { type: 'string' as const, format: 'binary' } } } }
+    : answer === null
+      ? {}
+      : { type: answer };
+  return applyDecorators(
+    ApiTags(tag),
+    ApiOperation({ summary }),
+    HttpCode(status),
+    ApiExtraModels(Problem),
+    ApiResponse({ status, description: 'Done', ...body }),
+    ...problemResponses([...ALWAYS, ...(options.open ? [] : GUARDED), ...(options.problems ?? [])]),
+    ...(options.open ? [] : [ApiBearerAuth()]),
+    ...(options.idempotent ? [ApiHeader({ name: 'Idempotency-Key', required: false, description: 'Makes a retried request have one effect' })] : []),
+  );
+}

@@ -1,0 +1,85 @@
+import { join, resolve } from 'node:path';
+
+/** Thrown at start when a variable is wrong; names the variable and the rule, never the value. */
+export class ConfigError extends Error {
+  constructor(name: string, rule: string) {
+    super(`${name}: ${rule}`);
+    this.name = 'ConfigError';
+  }
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+function text(env: Env, name: string, fallback: string): string {
+  const value = env[name] ?? fallback;
+  if (value.trim() === '') throw new ConfigError(name, 'must not be empty');
+  return value;
+}
+
+function integer(env: Env, name: string, fallback: number, min: number, max: number): number {
+  const value = env[name] ?? String(fallback);
+  if (!/^\d{1,12}$/.test(value) || Number(value) < min || Number(value) > max) throw new ConfigError(name, `must be a whole number from ${min} to ${max}`);
+  return Number(value);
+}
+
+function flag(env: Env, name: string, fallback: boolean): boolean {
+  const value = env[name] ?? String(fallback);
+  if (value !== 'true' && value !== 'false') throw new ConfigError(name, 'must be true or false');
+  return value === 'true';
+}
+
+function oneOf<T extends string>(env: Env, name: string, fallback: T, allowed: readonly T[]): T {
+  const value = env[name] ?? fallback;
+  const found = allowed.find((item) => item === value);
+  if (!found) throw new ConfigError(name, `must be one of ${allowed.join(', ')}`);
+  return found;
+}
+
+/**
+ * Reads every setting of the server from the environment (R22: keys and connections come from configuration). The README's table lists them.
+ * Times are in seconds, sizes in bytes unless the name says otherwise.
+ */
+export function readConfig(env: Env = process.env) {
+  const dataDir = resolve(text(env, 'DATA_DIR', './data'));
+  return {
+    host: text(env, 'HOST', '127.0.0.1'),
+    port: integer(env, 'PORT', 3000, 0, 65535),
+    production: env['NODE_ENV'] === 'production',
+    dataDir,
+    keysDir: resolve(text(env, 'KEYS_DIR', join(dataDir, 'keys'))),
+    logDir: resolve(text(env, 'LOG_DIR', join(dataDir, 'logs'))),
+    logLevel: oneOf(env, 'LOG_LEVEL', 'info', ['debug', 'info', 'warn', 'error']),
+    logConsole: flag(env, 'LOG_CONSOLE', true),
+    sqlitePath: resolve(text(env, 'SQLITE_PATH', join(dataDir, 'ehr.sqlite'))),
+    token: {
+      issuer: text(env, 'TOKEN_ISSUER', 'urn:bjwt-ehr'),
+      audience: text(env, 'TOKEN_AUDIENCE', 'urn:bjwt-ehr:api'),
+      accessSeconds: integer(env, 'ACCESS_TOKEN_SECONDS', 600, 1, 600),
+      refreshIdleSeconds: integer(env, 'REFRESH_IDLE_SECONDS', 1800, 1, 86_400),
+      sessionSeconds: integer(env, 'SESSION_SECONDS', 43_200, 1, 86_400),
+    },
+    login: {
+      maxAttempts: integer(env, 'LOGIN_MAX_ATTEMPTS', 10, 3, 100),
+      codeSeconds: integer(env, 'ACTIVATION_CODE_SECONDS', 604_800, 60, 2_592_000),
+      passwordMinLength: integer(env, 'PASSWORD_MIN_LENGTH', 15, 8, 128),
+      argon2MemoryKib: integer(env, 'ARGON2_MEMORY_KIB', 19_456, 8, 1_048_576),
+      argon2Passes: integer(env, 'ARGON2_PASSES', 2, 1, 20),
+    },
+    http: {
+      bodyLimit: integer(env, 'BODY_LIMIT', 65_536, 1024, 16_777_216),
+      bundleLimit: integer(env, 'BUNDLE_LIMIT', 16_777_216, 65_536, 268_435_456),
+      attachmentLimit: integer(env, 'ATTACHMENT_LIMIT', 26_214_400, 1024, 268_435_456),
+      requestsPerMinute: integer(env, 'REQUESTS_PER_MINUTE', 600, 1, 100_000_000),
+      loginsPerMinute: integer(env, 'LOGINS_PER_MINUTE', 30, 1, 100_000_000),
+      docs: flag(env, 'DOCS_ENABLED', env['NODE_ENV'] !== 'production'),
+      /** Addresses of the proxies in front, comma separated (IP or CIDR); empty trusts nobody's X-Forwarded-For. */
+      trustedProxies: (env['TRUSTED_PROXIES'] ?? '').split(',').map((item) => item.trim()).filter((item) => item !== ''),
+    },
+    /** First part of every hospital's ledger origin: `<base>/<hospital id>`. */
+    ledgerOriginBase: text(env, 'LEDGER_ORIGIN_BASE', 'ledger.bjwt-ehr.invalid'),
+  } as const;
+}
+
+export type Config = ReturnType<typeof readConfig>;
+/** Injection token of `Config`. */
+export const CONFIG = Symbol('CONFIG');

@@ -1,0 +1,57 @@
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
+import { assertContext, hkdfSha256, isWellFormed, lengthPrefixed } from './bytes';
+import { CryptoError } from './crypto-error';
+import { KEY_BYTES } from './data-key';
+import { type Field, fields } from './fields';
+import { ROOT_KEYS, type RootKeys } from './root-keys';
+
+/** Fields with a unique index. Nothing of few values (gender, diagnosis) may ever be added: its frequencies would show it. */
+export type IndexedField = Extract<Field, 'account.username' | 'patient.national_id' | 'directory.content'>;
+
+export const BLIND_INDEX_BYTES = 16;
+
+/**
+ * Two values with the same result are one identifier: NFKC, trimmed, case folded, NFKC again (folding may decompose).
+ * JavaScript has no Unicode case folding; upper-casing and then lower-casing comes closest: 'ß' and 'SS', 'ς' and 'σ' become equal as in full
+ * folding. It merges a little more than Unicode's C+F folding does (dotless 'ı' and 'i'), the safe direction for unique names.
+ */
+export function normaliseIdentifier(value: string): string {
+  return value.normalize('NFKC').trim().toUpperCase().toLowerCase().normalize('NFKC');
+}
+
+/**
+ * Equality search over encrypted identifiers. Each (hospital, field) has its own key, HKDF-SHA-256(index key, info = LP("ehr/blind-index/v1")
+ * LP(tenantScope) LP(table) LP(column)), so that equal values in two hospitals or columns do not show as equal. A national id has few enough
+ * values to be tried out, so the index key must never stand in the database.
+ */
+@Injectable()
+export class BlindIndex {
+  readonly #keys = new LRUCache<string, KeyObject>({ max: 1000 });
+
+  constructor(@Inject(ROOT_KEYS) private readonly roots: RootKeys) {}
+
+  /**
+   * HMAC-SHA-256 of the normalised value, first 16 bytes: for a column with a unique constraint.
+   * @param tenantScope the hospital's id, or a fixed name where the identifier is unique across hospitals
+   * @throws CryptoError `bad_context`, `bad_value` (nothing left after normalisation, or a lone surrogate)
+   */
+  unique(tenantScope: string, field: IndexedField, value: string): Buffer {
+    const normalised = normaliseIdentifier(value);
+    if (normalised === '' || !isWellFormed(normalised)) throw new CryptoError('bad_value');
+    return createHmac('sha256', this.#key(tenantScope, field)).update(normalised).digest().subarray(0, BLIND_INDEX_BYTES);
+  }
+
+  #key(tenantScope: string, field: IndexedField): KeyObject {
+    assertContext([tenantScope]);
+    const name = `${field}/${tenantScope}`;
+    const cached = this.#keys.get(name);
+    if (cached) return cached;
+    const { table, column } = fields[field];
+    const info = lengthPrefixed(['ehr/blind-index/v1', tenantScope, table, column]);
+    const key = createSecretKey(hkdfSha256(this.roots.indexKey, new Uint8Array(), info, KEY_BYTES));
+    this.#keys.set(name, key);
+    return key;
+  }
+}

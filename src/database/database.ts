@@ -1,0 +1,41 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type { DataSource, EntityManager } from 'typeorm';
+import { SerialExecutor, type Work } from './serial-executor';
+
+/** The two connections to one database: the writer belongs to the executor, the reader cannot write. */
+export interface DataSources {
+  readonly writer: DataSource;
+  readonly reader: DataSource;
+}
+
+/** All that services see of the database. */
+@Injectable()
+export class Database implements OnApplicationShutdown {
+  /** Reads of committed data that need not wait for writers. The connection refuses writes. */
+  readonly reader: EntityManager;
+  private readonly executor: SerialExecutor;
+
+  constructor(private readonly sources: DataSources) {
+    this.reader = sources.reader.manager;
+    this.executor = new SerialExecutor(sources.writer.createQueryRunner());
+  }
+
+  /**
+   * Runs `work` as one atomic unit and resolves after it is durable. When `work` throws, nothing of it is stored and the error is passed on.
+   * Inside, use only `tx`, and await nothing slow.
+   */
+  transaction<T>(work: Work<T>): Promise<T> {
+    return this.executor.run(work);
+  }
+
+  /** Calls `effect` once the unit that is running now is durable: for caches and log files, which must not run ahead of the database. */
+  afterCommit(effect: () => void): void {
+    this.executor.afterCommit(effect);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.executor.idle();
+    await this.sources.reader.destroy();
+    await this.sources.writer.destroy();
+  }
+}

@@ -1,0 +1,5 @@
+import { Initial1795345000000 } from './1795345000000-initial';
+import { SealedTables1795345000001 } from './1795345000001-sealed-tables';
+
+/** In the order in which they run. Named here, so that a bundler, Jest and the command line load the same ones. */
+export const sqliteMigrations = [Initial1795345000000, SealedTables1795345000001];

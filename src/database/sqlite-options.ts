@@ -1,0 +1,35 @@
+import type { BetterSqlite3DataSourceOptions } from 'typeorm/driver/better-sqlite3/BetterSqlite3DataSourceOptions.js';
+
+interface Pragmas {
+  pragma(statement: string): unknown;
+}
+
+/** better-sqlite3 13 needs Node-API 10 (Node >= 22.14); on Node 20 its predecessor is installed under an alias. */
+export function sqliteDriver(): unknown {
+  const name = Number(process.versions['napi']) >= 10 ? 'better-sqlite3' : 'better-sqlite3-node20';
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- which of two packages, decided at run time
+  return require(name);
+}
+
+/**
+ * FULL: an acknowledged commit survives a power cut (a WAL file that better-sqlite3 reopens would run at NORMAL). secure_delete: what is erased is
+ * overwritten. trusted_schema OFF: a doctored schema cannot call functions.
+ */
+function prepareWriter(db: Pragmas): void {
+  for (const setting of ['synchronous = FULL', 'secure_delete = ON', 'trusted_schema = OFF', 'wal_autocheckpoint = 4000']) db.pragma(setting);
+}
+
+/** Options of both connections to a SQLite file; the reader refuses to write. */
+export function sqliteOptions(file: string, common: Pick<BetterSqlite3DataSourceOptions, 'entities' | 'migrations'>, readonly: boolean): BetterSqlite3DataSourceOptions {
+  return {
+    ...common,
+    type: 'better-sqlite3',
+    driver: sqliteDriver(),
+    database: file,
+    synchronize: false,
+    migrationsTransactionMode: 'each',
+    logging: false,
+    statementCacheSize: 500,
+    ...(readonly ? { readonly, fileMustExist: true, prepareDatabase: (db: Pragmas) => void db.pragma('trusted_schema = OFF') } : { enableWAL: true, prepareDatabase: prepareWriter }),
+  };
+}

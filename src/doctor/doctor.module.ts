@@ -1,0 +1,7 @@
+import { Module } from '@nestjs/common';
+import { DoctorController } from './doctor.controller';
+import { DoctorsService } from './doctors.service';
+import { QuestionsService } from './questions.service';
+
+@Module({ controllers: [DoctorController], providers: [DoctorsService, QuestionsService] })
+export class DoctorModule {}

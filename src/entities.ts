@@ -1,0 +1,38 @@
+import { AuditEventEntity } from './audit/audit-event.entity';
+import { ConsentEntity, ConsentRuleEntity } from './access/consent.entity';
+import { AccountEntity } from './auth/account.entity';
+import { IdempotencyEntity } from './auth/idempotency.entity';
+import { RefreshTokenEntity, RevocationEntity, SessionEntity } from './auth/session.entity';
+import { cryptoEntities } from './crypto/crypto-entities';
+import { QuestionEntity } from './doctor/question.entity';
+import { DirectoryEntity } from './fhir/directory.entity';
+import { EnrolmentEntity, HospitalEntity, StaffEntity } from './hospital/hospital.entity';
+import { AuthorKeyEntity, BlockEntity, ChainEntity, ContentEntity } from './ledger/ledger.entity';
+import { PatientEntity } from './patient/patient.entity';
+import { AttachmentChunkEntity, AttachmentEntity, RecordEntity } from './record/record.entity';
+
+/** Every table of the system, for ormconfig.ts. */
+export const entities = [
+  ...cryptoEntities,
+  AuditEventEntity,
+  AccountEntity,
+  SessionEntity,
+  RefreshTokenEntity,
+  RevocationEntity,
+  IdempotencyEntity,
+  HospitalEntity,
+  StaffEntity,
+  EnrolmentEntity,
+  ConsentEntity,
+  ConsentRuleEntity,
+  ChainEntity,
+  BlockEntity,
+  ContentEntity,
+  AuthorKeyEntity,
+  PatientEntity,
+  RecordEntity,
+  AttachmentEntity,
+  AttachmentChunkEntity,
+  QuestionEntity,
+  DirectoryEntity,
+];

@@ -1,0 +1,35 @@
+import { Controller, Get, Header } from '@nestjs/common';
+import { Public } from '../common/actor';
+import { Api } from '../common/api-docs';
+import { HealthService } from './health.service';
+
+export class HealthResponse {
+  /** `ok` */
+  status!: string;
+}
+
+@Controller()
+@Public()
+export class HealthController {
+  constructor(private readonly health: HealthService) {}
+
+  @Get('health/live')
+  @Api('operations', 'The process runs', HealthResponse, { open: true })
+  live(): HealthResponse {
+    return { status: 'ok' };
+  }
+
+  @Get('health/ready')
+  @Api('operations', 'The database can be read and written', HealthResponse, { open: true })
+  async ready(): Promise<HealthResponse> {
+    await this.health.check();
+    return { status: 'ok' };
+  }
+
+  @Get('metrics')
+  @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
+  @Api('operations', 'Prometheus metrics', null, { open: true, produces: 'text/plain' })
+  metrics(): Promise<string> {
+    return this.health.metrics();
+  }
+}

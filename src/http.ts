@@ -1,0 +1,92 @@
+import helmet from '@fastify/helmet';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { ApiError } from './common/errors';
+import { JsonTextError, parseStrictJson } from './common/json-text';
+import { LOGS, type Logs } from './common/logger';
+import { stringifyExact } from './common/raw-json';
+import type { Config } from './config/config';
+import { HealthService } from './health/health.service';
+
+const BUNDLE_KEYS = 1_000_000;
+const YEAR_S = 31_536_000;
+
+/** The exact content types of JSON bodies; anything beside, such as other charsets, is refused. */
+const JSON_TYPE = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i;
+const FHIR_TYPE = /^application\/fhir\+json\s*(;\s*charset="?utf-8"?\s*)?$/i;
+
+type Done = (error: Error | null, body?: unknown) => void;
+
+function parse(request: FastifyRequest, body: Buffer, limits: { maxKeys: number; maxDepth: number }): unknown {
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
+  } catch {
+    throw new ApiError('malformed_json', 'The body is not UTF-8');
+  }
+  request.rawText = text;
+  try {
+    return parseStrictJson(text, limits);
+  } catch (error) {
+    if (!(error instanceof JsonTextError)) throw error;
+    throw new ApiError('malformed_json', error.message, { errors: [{ path: error.path, message: error.code }] });
+  }
+}
+
+/** JSON only; FHIR bundles where they are imported, files where they are attached. Every body is checked before anything transforms it. */
+function setUpBodies(fastify: FastifyInstance, config: Config): void {
+  const { bodyLimit, bundleLimit } = config.http;
+  fastify.removeAllContentTypeParsers();
+  const json = (pattern: RegExp, limit: number, limits: { maxKeys: number; maxDepth: number }, allowed: (route: string) => boolean) =>
+    fastify.addContentTypeParser(pattern, { parseAs: 'buffer', bodyLimit: limit }, (request: FastifyRequest, body: Buffer, done: Done) => {
+      try {
+        if (!allowed(request.routeOptions.url ?? '')) throw new ApiError('unsupported_media_type');
+        done(null, body.length === 0 ? undefined : parse(request, body, limits));
+      } catch (error) {
+        done(error as Error);
+      }
+    });
+  json(JSON_TYPE, bodyLimit, { maxKeys: 1000, maxDepth: 32 }, (route) => !isUpload(route));
+  json(FHIR_TYPE, bundleLimit, { maxKeys: BUNDLE_KEYS, maxDepth: 40 }, (route) => route.endsWith('/imports'));
+  fastify.addContentTypeParser('*', (request: FastifyRequest, payload: unknown, done: Done) => {
+    if (isUpload(request.routeOptions.url ?? '')) done(null, payload);
+    else done(new ApiError('unsupported_media_type'));
+  });
+}
+
+function isUpload(route: string): boolean {
+  return route.endsWith('/records/:id/attachments');
+}
+
+/** Security headers on every answer; health data are never stored by caches. */
+async function setUpHeaders(app: NestFastifyApplication): Promise<void> {
+  await app.register(helmet, {
+    global: true,
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    hsts: { maxAge: YEAR_S, includeSubDomains: true },
+    referrerPolicy: { policy: 'no-referrer' },
+    crossOriginResourcePolicy: { policy: 'same-origin' },
+    frameguard: { action: 'deny' },
+  });
+}
+
+/** The server's edge: bodies, headers, errors outside of routes, one log line and one metric for each request. */
+export async function setUpHttp(app: NestFastifyApplication, config: Config): Promise<void> {
+  const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  const logs = app.get<Logs>(LOGS);
+  const health = app.get(HealthService);
+  await setUpHeaders(app);
+  setUpBodies(fastify, config);
+  fastify.setReplySerializer((payload) => stringifyExact(payload));
+  fastify.addHook('onRequest', (request, reply, done) => {
+    void reply.header('x-request-id', request.id).header('cache-control', 'no-store');
+    done();
+  });
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? 'unknown';
+    const entry = { method: request.method, route, status: reply.statusCode };
+    health.observe({ ...entry, seconds: reply.elapsedTime / 1000 });
+    logs.app.info({ requestId: request.id, ...entry, ms: Math.round(reply.elapsedTime) }, 'request');
+    done();
+  });
+}

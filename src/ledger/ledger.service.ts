@@ -1,0 +1,179 @@
+import { Injectable } from '@nestjs/common';
+import { randomBytes } from 'node:crypto';
+import type { EntityManager } from 'typeorm';
+import { Grant } from '../access/access.service';
+import { Clock } from '../common/clock';
+import { ApiError, notFound } from '../common/errors';
+import { KeyRing } from '../crypto/key-ring.service';
+import type { Vault } from '../crypto/vault';
+import { HospitalsService } from '../hospital/hospitals.service';
+import { AuthorKeysService } from './author-keys.service';
+import { signAttestation } from './core/attestation';
+import { b64u, b64uDecode, sha256, ZERO_HASH } from './core/bytes';
+import { ciphertextHash, contentCommit, decryptContent, encryptContent, opening } from './core/content';
+import { blockHash, BlockKind, type BlockKindName, decodeHeader, encodeHeader, genesisHash, ledgerId } from './core/header';
+import { BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
+
+/** What is to be sealed. `payload` is hashed, encrypted and kept byte for byte. */
+export interface SealInput {
+  readonly kind: Exclude<BlockKindName, 'open-chain'>;
+  readonly recordId: string;
+  readonly version: number;
+  readonly payload: Buffer;
+  /** The block that an amendment speaks of. */
+  readonly refHash?: Buffer;
+}
+
+/** Where something was sealed; hashes as lower-case hex, the chain id as base64url, the instant in ms. */
+export interface SealedBlock {
+  readonly recordId: string;
+  readonly chainId: string;
+  readonly height: number;
+  readonly blockHash: string;
+  readonly sealedAt: number;
+}
+
+/** Seals records into per-patient hash-linked blocks (R16) and opens what was sealed. Both need a grant. */
+@Injectable()
+export class LedgerService {
+  constructor(
+    private readonly hospitals: HospitalsService,
+    private readonly authorKeys: AuthorKeysService,
+    private readonly keyRing: KeyRing,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Appends one block to the patient's chain, in the caller's transaction: all of it is stored, or none. The cost does not depend on the length of the
+   * chain. If the process dies here, nothing is stored, for the caller's commit is the only one; the author's private key then signed a block
+   * that nobody ever sees.
+   */
+  async seal(tx: EntityManager, grant: Grant, input: SealInput): Promise<SealedBlock> {
+    const origin = await this.hospitals.ledgerOrigin(tx, grant.hospitalId);
+    const ledger = ledgerId(origin);
+    const head = (await this.head(tx, grant)) ?? (await this.openChain(tx, grant, ledger));
+    const { chainId } = head;
+    const author = await this.authorKeys.of(tx, grant.actor);
+    const recordKey = randomBytes(32);
+    const place = { recordKey, ledgerId: ledger, chainId, recordId: input.recordId, version: input.version };
+    const ciphertext = encryptContent({ ...place, payload: input.payload });
+    const commit = contentCommit(opening(recordKey), input.payload);
+    const kind = BlockKind[input.kind];
+    const sealedAt = this.clock.now();
+    const attestation = signAttestation(
+      {
+        iss: origin,
+        sub: b64u(chainId),
+        jti: input.recordId,
+        ver: input.version,
+        knd: kind,
+        iat: Math.floor(sealedAt / 1000),
+        cmt: b64u(commit),
+        seen: { h: head.height, b: b64u(head.headHash) },
+      },
+      author.privateKey,
+      author.kid,
+    );
+    const header = encodeHeader({
+      kind,
+      ledgerId: ledger,
+      chainId,
+      height: head.height + 1,
+      sealedAt,
+      prevHash: head.headHash,
+      contentCommit: commit,
+      ciphertextHash: ciphertextHash(ciphertext),
+      attestationHash: sha256(attestation),
+      authorKeyId: b64uDecode(author.kid, 'kid', 32),
+      refHash: input.refHash ?? ZERO_HASH,
+    });
+    const vault = await this.vault(tx, grant);
+    const content = { recordId: input.recordId, version: input.version, ciphertext, recordKey: vault.seal('content.record_key', input.recordId, recordKey) };
+    await tx.createQueryBuilder().insert().into(ContentEntity).values(content).updateEntity(false).execute();
+    return this.append(tx, grant, head, header, { recordId: input.recordId, version: input.version, attestation });
+  }
+
+  /** The exact bytes that were sealed. They are held against the block first: what does not fit its seal is not shown. */
+  async open(manager: EntityManager, grant: Grant, recordId: string): Promise<Buffer> {
+    const block = await manager.getRepository(BlockEntity).findOneBy({ recordId });
+    if (!block) throw notFound();
+    const content = await manager.getRepository(ContentEntity).findOneBy({ recordId, version: block.version });
+    if (!content) throw new ApiError('integrity_error', 'The content of this record is missing');
+    return this.opened(await this.vault(manager, grant), block, content);
+  }
+
+  /** Several records of one patient at once, by record id. */
+  async openMany(manager: EntityManager, grant: Grant, recordIds: readonly string[]): Promise<Map<string, Buffer>> {
+    if (recordIds.length === 0) return new Map();
+    const where = { ids: [...recordIds] };
+    const blocks = await manager.createQueryBuilder(BlockEntity, 'b').where('b.recordId IN (:...ids)', where).getMany();
+    const contents = await manager.createQueryBuilder(ContentEntity, 'c').where('c.recordId IN (:...ids)', where).getMany();
+    const byRecord = new Map(contents.map((content) => [`${content.recordId}/${content.version}`, content]));
+    const vault = await this.vault(manager, grant);
+    return new Map(
+      blocks.map((block) => {
+        const content = byRecord.get(`${block.recordId}/${block.version}`);
+        if (!content) throw new ApiError('integrity_error', 'The content of a record is missing');
+        return [block.recordId, this.opened(vault, block, content)];
+      }),
+    );
+  }
+
+  /** Where a record of the grant's patient was sealed. */
+  async placeOf(manager: EntityManager, grant: Grant, recordId: string): Promise<SealedBlock> {
+    const head = await this.head(manager, grant);
+    const block = head && (await manager.getRepository(BlockEntity).findOneBy({ recordId, chainId: head.chainId }));
+    if (!block) throw notFound();
+    return { recordId, chainId: b64u(block.chainId), height: block.height, blockHash: block.blockHash.toString('hex'), sealedAt: decodeHeader(block.header).sealedAt };
+  }
+
+  /** Head of the patient's chain, for a print: what a later copy can be held against. Null when nothing was sealed yet. */
+  async headOf(manager: EntityManager, grant: Grant): Promise<{ chainId: string; height: number; blockHash: string } | null> {
+    const head = await this.head(manager, grant);
+    return head && { chainId: b64u(head.chainId), height: head.height, blockHash: head.headHash.toString('hex') };
+  }
+
+  private opened(vault: Vault, block: BlockEntity, content: ContentEntity): Buffer {
+    const refuse = () => new ApiError('integrity_error');
+    if (!blockHash(block.header).equals(block.blockHash)) throw refuse();
+    const header = decodeHeader(block.header);
+    const recordKey = vault.openBytes('content.record_key', block.recordId, content.recordKey);
+    const place = { recordKey, ledgerId: header.ledgerId, chainId: header.chainId, recordId: block.recordId, version: block.version };
+    const payload = decryptContent({ ...place, ciphertext: content.ciphertext });
+    if (!payload || !contentCommit(opening(recordKey), payload).equals(header.contentCommit)) throw refuse();
+    return payload;
+  }
+
+  private vault(manager: EntityManager, grant: Grant): Promise<Vault> {
+    return this.keyRing.vault(manager, { subjectId: grant.patientId, tenantId: grant.hospitalId });
+  }
+
+  private head(manager: EntityManager, grant: Grant): Promise<ChainEntity | null> {
+    return manager.getRepository(ChainEntity).findOneBy({ patientId: grant.patientId, hospitalId: grant.hospitalId });
+  }
+
+  /** Block 0: says that the chain begins, carries no content and no author. */
+  private async openChain(tx: EntityManager, grant: Grant, ledger: Buffer): Promise<ChainEntity> {
+    const chainId = randomBytes(16);
+    const prevHash = genesisHash(ledger, chainId);
+    const empty = { contentCommit: ZERO_HASH, ciphertextHash: ZERO_HASH, attestationHash: ZERO_HASH, authorKeyId: ZERO_HASH, refHash: ZERO_HASH };
+    const header = encodeHeader({ kind: BlockKind['open-chain'], ledgerId: ledger, chainId, height: 0, sealedAt: this.clock.now(), prevHash, ...empty });
+    const hash = blockHash(header);
+    const block = { chainId, height: 0, blockHash: hash, prevHash, header, recordId: grant.patientId, version: 0, attestation: null };
+    await tx.getRepository(BlockEntity).insert(block);
+    const chain = { chainId, patientId: grant.patientId, hospitalId: grant.hospitalId, height: 0, headHash: hash };
+    await tx.getRepository(ChainEntity).insert(chain);
+    return chain;
+  }
+
+  private async append(tx: EntityManager, grant: Grant, head: ChainEntity, header: Buffer, rest: Pick<BlockEntity, 'recordId' | 'version' | 'attestation'>): Promise<SealedBlock> {
+    const { chainId } = head;
+    const height = head.height + 1;
+    const hash = blockHash(header);
+    await tx.createQueryBuilder().insert().into(BlockEntity).values({ chainId, height, blockHash: hash, prevHash: head.headHash, header, ...rest }).updateEntity(false).execute();
+    const moved = await tx.createQueryBuilder().update(ChainEntity).set({ height, headHash: hash }).where('chainId = :chainId AND height = :old', { chainId, old: head.height }).execute();
+    if (moved.affected !== 1) throw new ApiError('unavailable', 'The chain moved meanwhile; try again');
+    grant.note({ headHeight: height });
+    return { recordId: rest.recordId, chainId: b64u(chainId), height, blockHash: hash.toString('hex'), sealedAt: decodeHeader(header).sealedAt };
+  }
+}

@@ -1,0 +1,127 @@
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { AccessService } from '../access/access.service';
+import type { Actor } from '../common/actor';
+import { isoTime } from '../common/clock';
+import { invalid, notFound } from '../common/errors';
+import { cursorId, toPage, type Page, type PageQuery } from '../common/page';
+import { KeyRing } from '../crypto/key-ring.service';
+import { Database } from '../database/database';
+import { HospitalsService } from '../hospital/hospitals.service';
+import { AuthorKeysService } from './author-keys.service';
+import { verifyStoredChain } from './chain-verification';
+import { b64u } from './core/bytes';
+import { BlockKind, decodeHeader, isZero } from './core/header';
+import type { ChainReport } from './core/verdict';
+import { AuthorKeyEntity, BlockEntity, ChainEntity } from './ledger.entity';
+import type { AuthorKeyResponse, BlockResponse, ChainQuery, ChainResponse, ChainVerdictResponse, LedgerStatusResponse } from './ledger.dto';
+
+const KIND_NAMES = new Map<number, string>(Object.entries(BlockKind).map(([name, number]) => [number, name]));
+const CHAINS_A_PAGE = 200;
+
+/** Proves or disproves that nothing sealed was changed (R17), and shows chains without their content. */
+@Injectable()
+export class VerificationService {
+  constructor(
+    private readonly database: Database,
+    private readonly access: AccessService,
+    private readonly authorKeys: AuthorKeysService,
+    private readonly hospitals: HospitalsService,
+    private readonly keyRing: KeyRing,
+  ) {}
+
+  /** Walks the patient's chain: every hash, link, content and signature. */
+  verify(actor: Actor, patientId: string): Promise<ChainVerdictResponse> {
+    return this.access.read(actor, 'chain.verify', { patientId }, async (manager, grant) => {
+      const chain = await manager.getRepository(ChainEntity).findOneBy({ patientId, hospitalId: grant.hospitalId });
+      if (!chain) return { patientId, verdict: 'VALID', chainId: '', blocks: 0, height: null, headHash: null, findings: [] };
+      const report = await this.walk(manager, chain);
+      grant.note({ headHeight: chain.height, count: report.blocks });
+      return toVerdict(patientId, report);
+    });
+  }
+
+  /** Walks every chain, one after another; yields each verdict. For the command line and for tests. */
+  async *verifyAll(manager: EntityManager): AsyncGenerator<ChainVerdictResponse> {
+    const key = await this.authorKeys.directory(manager);
+    for (let after: Buffer = Buffer.alloc(0); ; ) {
+      const chains = await manager.createQueryBuilder(ChainEntity, 'c').where('c.chainId > :after', { after }).orderBy('c.chainId').limit(CHAINS_A_PAGE).getMany();
+      for (const chain of chains) yield toVerdict(chain.patientId, await this.walk(manager, chain, key));
+      const last = chains.at(-1);
+      if (!last) return;
+      after = last.chainId;
+    }
+  }
+
+  /** The blocks of a chain, without their content. The cursor is the record id of the last block shown. */
+  chain(actor: Actor, patientId: string, query: ChainQuery): Promise<ChainResponse> {
+    return this.access.read(actor, 'chain.read', { patientId }, async (manager, grant) => {
+      const chain = await manager.getRepository(ChainEntity).findOneBy({ patientId, hospitalId: grant.hospitalId });
+      if (!chain) throw notFound();
+      const builder = manager.createQueryBuilder(BlockEntity, 'b').where('b.chainId = :chainId', { chainId: chain.chainId }).orderBy('b.height').limit(query.limit + 1);
+      const after = cursorId(query);
+      if (after !== undefined) builder.andWhere('b.height > :from', { from: await this.heightOf(manager, chain.chainId, after) });
+      const page = toPage(await builder.getMany(), query.limit, (row) => row.recordId, toBlock);
+      grant.note({ headHeight: chain.height, count: page.items.length });
+      return { patientId, chainId: b64u(chain.chainId), height: chain.height, ...page };
+    });
+  }
+
+  async status(): Promise<LedgerStatusResponse> {
+    const { reader } = this.database;
+    const [chains, blocks, authorKeys] = await Promise.all([ChainEntity, BlockEntity, AuthorKeyEntity].map((entity) => reader.getRepository(entity).count()));
+    return { chains: chains ?? 0, blocks: blocks ?? 0, authorKeys: authorKeys ?? 0 };
+  }
+
+  /** Public keys of authors: what a verifier needs beside the blocks. */
+  async keys(query: PageQuery): Promise<Page<AuthorKeyResponse>> {
+    const builder = this.database.reader.createQueryBuilder(AuthorKeyEntity, 'k').orderBy('k.accountId').limit(query.limit + 1);
+    const after = cursorId(query);
+    if (after !== undefined) builder.where('k.accountId > :after', { after });
+    return toPage(await builder.getMany(), query.limit, (row) => row.accountId, toKey);
+  }
+
+  private async walk(manager: EntityManager, chain: ChainEntity, keyOf?: Awaited<ReturnType<AuthorKeysService['directory']>>): Promise<ChainReport> {
+    return verifyStoredChain(manager, chain, {
+      originOf: (hospitalId) => this.hospitals.ledgerOrigin(manager, hospitalId),
+      keyOf: keyOf ?? (await this.authorKeys.directory(manager)),
+      keyRing: this.keyRing,
+    });
+  }
+
+  private async heightOf(manager: EntityManager, chainId: Buffer, recordId: string): Promise<number> {
+    const row = await manager.getRepository(BlockEntity).findOneBy({ chainId, recordId });
+    if (!row) throw invalid('cursor', 'must be a nextCursor that this list gave');
+    return row.height;
+  }
+}
+
+function toVerdict(patientId: string, report: ChainReport): ChainVerdictResponse {
+  return {
+    patientId,
+    verdict: report.verdict,
+    chainId: report.chainId,
+    blocks: report.blocks,
+    height: report.head?.height ?? null,
+    headHash: report.head?.hash.toString('hex') ?? null,
+    findings: report.findings.map(({ code, height, field, recordId }) => ({ code, height, field, recordId: recordId ?? null })),
+  };
+}
+
+function toBlock(row: BlockEntity): BlockResponse {
+  const header = decodeHeader(row.header);
+  return {
+    height: row.height,
+    kind: KIND_NAMES.get(header.kind) ?? String(header.kind),
+    recordId: row.recordId,
+    version: row.version,
+    blockHash: row.blockHash.toString('hex'),
+    prevHash: row.prevHash.toString('hex'),
+    sealedAt: isoTime(header.sealedAt),
+    authorKeyId: isZero(header.authorKeyId) ? null : b64u(header.authorKeyId),
+  };
+}
+
+function toKey(row: AuthorKeyEntity): AuthorKeyResponse {
+  return { kid: row.kid, x: row.x, custody: row.custody, accountId: row.accountId, createdAt: isoTime(row.createdAt) };
+}

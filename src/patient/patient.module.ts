@@ -1,0 +1,9 @@
+import { Global, Module } from '@nestjs/common';
+import { AccessLogService } from './access-log.service';
+import { ConsentService } from './consent.service';
+import { PatientController } from './patient.controller';
+import { PatientsService } from './patients.service';
+
+@Global()
+@Module({ controllers: [PatientController], providers: [AccessLogService, ConsentService, PatientsService], exports: [PatientsService] })
+export class PatientModule {}

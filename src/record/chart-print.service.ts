@@ -1,0 +1,83 @@
+import { Injectable } from '@nestjs/common';
+import { AccessService } from '../access/access.service';
+import { AccountsService } from '../auth/accounts.service';
+import type { Actor } from '../common/actor';
+import { Clock } from '../common/clock';
+import { type PrintDocument, renderPdf } from '../common/pdf-document';
+import { HospitalsService } from '../hospital/hospitals.service';
+import { LedgerService } from '../ledger/ledger.service';
+import { PatientsService } from '../patient/patients.service';
+import { describe } from './describe';
+import type { RecordResponse } from './record.dto';
+import { RecordEntity } from './record.entity';
+import { RecordsService } from './records.service';
+
+const PAGE = 200;
+
+/** A patient's sealed record on paper (R10), with the head of the chain as a QR code, so that the print can be held against the ledger. */
+@Injectable()
+export class ChartPrintService {
+  constructor(
+    private readonly access: AccessService,
+    private readonly accounts: AccountsService,
+    private readonly patients: PatientsService,
+    private readonly hospitals: HospitalsService,
+    private readonly records: RecordsService,
+    private readonly ledger: LedgerService,
+    private readonly clock: Clock,
+  ) {}
+
+  print(actor: Actor, patientId: string): Promise<Buffer> {
+    return this.access.read(actor, 'chart.print', { patientId }, async (manager, grant) => {
+      const patient = await this.patients.summary(manager, grant);
+      const entries: RecordResponse[] = [];
+      for (let after = ''; ; ) {
+        const rows = await manager
+          .createQueryBuilder(RecordEntity, 'r')
+          .where(`r.patientId = :patientId AND r.status = 'sealed' AND r.id > :after`, { patientId, after })
+          .orderBy('r.id')
+          .limit(PAGE)
+          .getMany();
+        entries.push(...(await this.records.toResponses(manager, grant, rows)));
+        const last = rows.at(-1);
+        if (!last || rows.length < PAGE) break;
+        after = last.id;
+      }
+      const head = await this.ledger.headOf(manager, grant);
+      const printedBy = (await this.accounts.people(manager, [actor.id])).get(actor.id)?.name ?? actor.role;
+      const hospital = (await this.hospitals.names(manager, [grant.hospitalId])).get(grant.hospitalId) ?? '';
+      grant.note({ ids: entries.map((entry) => entry.id), ...(head ? { headHeight: head.height } : {}) });
+      const document: PrintDocument = {
+        title: 'Patient record',
+        subtitle: hospital,
+        printedBy,
+        printedAt: new Date(this.clock.now()),
+        sections: [{ heading: 'Patient', facts: patientFacts(patient) }, { heading: 'Sealed records', entries: entries.map(toEntry), empty: 'Nothing is sealed yet.' }],
+        ...(head ? { seal: { label: `Head of the chain: block ${head.height}`, text: `bjwt-ehr:chain:${head.chainId}:${head.height}:${head.blockHash}` } } : {}),
+      };
+      return renderPdf(document);
+    });
+  }
+}
+
+function patientFacts(patient: Awaited<ReturnType<PatientsService['summary']>>): { label: string; value: string }[] {
+  const facts: [string, string | null][] = [
+    ['Name', patient.name],
+    ['Born', patient.birthDate],
+    ['Gender', patient.gender],
+    ['Identifier', patient.nationalId],
+    ['Phone', patient.phone],
+    ['E-mail', patient.email],
+    ['Address', patient.address],
+  ];
+  return facts.flatMap(([label, value]) => (value === null ? [] : [{ label, value }]));
+}
+
+function toEntry(record: RecordResponse): { title: string; meta: string; body: string; mark?: string } {
+  const { title, when, body } = describe(record.resource?.parse());
+  const meta = [when, `sealed ${record.sealedAt ?? ''} by ${record.authorName ?? 'unknown'}`, `block ${record.height ?? '?'} ${record.blockHash?.slice(0, 16) ?? ''}`].filter((part) => part !== '');
+  const corrected = record.amendedBy.map((later) => later.kind).join(', ');
+  const mark = record.amendment ?? (corrected === '' ? undefined : `see ${corrected}`);
+  const text = record.reason === null ? body : [`Reason: ${record.reason}`, body].filter((part) => part !== '').join('\n');
+  return { title: title === '' ? record.kind : title, meta: meta.join(' · '), body: text, ...(mark === undefined ? {} : { mark }) };
+}

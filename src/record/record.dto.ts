@@ -1,0 +1,160 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { IsIn, IsObject, IsOptional, IsString, IsUrl, Length, Matches, MaxLength } from 'class-validator';
+import { PageQuery } from '../common/page';
+import { RawJson } from '../common/raw-json';
+import { type Amendment, AMENDMENTS } from './record.entity';
+
+const FHIR_DATE = /^\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])(T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2}))?)?)?$/;
+/** FHIR R4 datatype code. */
+const CODE = /^[^\s]+(\s[^\s]+)*$/;
+
+export class DiagnosisDto {
+  /**
+   * Code of the diagnosis; taken as given.
+   * @example "E11.9"
+   */
+  @IsString()
+  @Length(1, 64)
+  @Matches(CODE)
+  code!: string;
+
+  /**
+   * Code system; ICD-10 unless told.
+   * @example "http://hl7.org/fhir/sid/icd-10"
+   */
+  @IsOptional()
+  @IsUrl({ require_tld: false })
+  @MaxLength(200)
+  system?: string;
+
+  /** @example "Type 2 diabetes mellitus without complications" */
+  @IsString()
+  @Length(1, 500)
+  display!: string;
+
+  /** @example "Diagnosed after two fasting glucose values above 126 mg/dL" */
+  @IsOptional()
+  @IsString()
+  @Length(1, 20_000)
+  note?: string;
+
+  /**
+   * FHIR date or dateTime.
+   * @example "2026-10-01"
+   */
+  @IsOptional()
+  @Matches(FHIR_DATE)
+  onset?: string;
+
+  @IsOptional()
+  @IsIn(['mild', 'moderate', 'severe'])
+  severity?: 'mild' | 'moderate' | 'severe';
+}
+
+export class ResourceDto {
+  /** A FHIR R4 resource whose subject is this patient. Decimals keep their text. */
+  @IsObject()
+  @ApiProperty({ type: 'object', additionalProperties: true })
+  resource!: Record<string, unknown>;
+}
+
+export class CorrectionDto {
+  @IsIn(AMENDMENTS)
+  kind!: Amendment;
+
+  /** Why; sealed with it. */
+  @IsString()
+  @Length(1, 2000)
+  reason!: string;
+
+  /** The new content; required except for a retraction. */
+  @IsOptional()
+  @IsObject()
+  @ApiProperty({ type: 'object', additionalProperties: true })
+  resource?: Record<string, unknown>;
+}
+
+export class RecordQuery extends PageQuery {
+  @IsOptional()
+  @IsIn(['draft', 'sealed'])
+  status?: 'draft' | 'sealed';
+
+  /** FHIR resource type. */
+  @IsOptional()
+  @Matches(/^[A-Za-z]{1,40}$/)
+  kind?: string;
+}
+
+export class EntriesQuery extends PageQuery {
+  /** Only what this person added. */
+  @IsOptional()
+  @Matches(/^[0-9a-f-]{36}$/)
+  authorId?: string;
+}
+
+export class AttachmentResponse {
+  id!: string;
+  name!: string;
+  contentType!: string;
+  /** Bytes. */
+  size!: number;
+  /** SHA-256 of the file, base64. */
+  sha256!: string;
+  createdAt!: string;
+}
+
+/** Where a record was sealed. */
+export class SealResponse {
+  recordId!: string;
+  chainId!: string;
+  height!: number;
+  /** Hex. */
+  blockHash!: string;
+  sealedAt!: string;
+}
+
+export class AmendedByResponse {
+  recordId!: string;
+  kind!: string;
+}
+
+/** What is known of a record without its content. */
+export class RecordSummaryResponse {
+  id!: string;
+  patientId!: string;
+  hospitalId!: string;
+  authorId!: string;
+  authorName!: string | null;
+  /** FHIR resource type. */
+  kind!: string;
+  status!: string;
+  version!: number;
+  /** The record that this one speaks of. */
+  amends!: string | null;
+  amendment!: string | null;
+  createdAt!: string;
+  updatedAt!: string;
+  sealedAt!: string | null;
+  height!: number | null;
+  blockHash!: string | null;
+}
+
+export class RecordResponse extends RecordSummaryResponse {
+  /** The FHIR resource, as exact text; null for a retraction. */
+  @ApiProperty({ type: 'object', additionalProperties: true, nullable: true })
+  resource!: RawJson | null;
+  /** Why a correction was made. */
+  reason!: string | null;
+  /** Later records that correct or supplement this one. */
+  amendedBy!: AmendedByResponse[];
+}
+
+export class RecordPage {
+  items!: RecordResponse[];
+  nextCursor!: string | null;
+}
+
+export class EntriesPage {
+  items!: RecordSummaryResponse[];
+  nextCursor!: string | null;
+}

@@ -1,0 +1,192 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { type EntityManager, In } from 'typeorm';
+import { AccessService, type Grant, type Target } from '../access/access.service';
+import { AccountsService } from '../auth/accounts.service';
+import type { Actor } from '../common/actor';
+import { Clock, isoTime } from '../common/clock';
+import { ApiError, notFound } from '../common/errors';
+import { newId } from '../common/ids';
+import { cursorId, toPage, type Page } from '../common/page';
+import { KeyRing } from '../crypto/key-ring.service';
+import type { Vault } from '../crypto/vault';
+import { StaffService } from '../hospital/staff.service';
+import { LedgerService } from '../ledger/ledger.service';
+import { CLINICAL_TYPES } from './fhir-validation';
+import type { DiagnosisDto, RecordQuery, RecordResponse } from './record.dto';
+import { AttachmentChunkEntity, AttachmentEntity, RecordEntity } from './record.entity';
+import { toResponse } from './record-view';
+import { assertResource, conditionText } from './resources';
+
+/** The record that an act is about, as the decision wants it. */
+export function recordTarget(id: string): (manager: EntityManager) => Promise<Target | null> {
+  return async (manager) => {
+    const row = await manager.getRepository(RecordEntity).findOne({ where: { id }, select: { id: true, patientId: true, authorId: true, status: true } });
+    return row && { patientId: row.patientId, record: { id, authorId: row.authorId, sealed: row.status === 'sealed' } };
+  };
+}
+
+/** Says where to go instead. */
+export function sealedError(id: string): ApiError {
+  return new ApiError('record_sealed', undefined, { links: { corrections: `/api/v1/records/${id}/corrections` } });
+}
+
+/** Drafts, and reading drafts and sealed records. */
+@Injectable()
+export class RecordsService implements OnModuleInit {
+  constructor(
+    private readonly access: AccessService,
+    private readonly accounts: AccountsService,
+    private readonly staff: StaffService,
+    private readonly ledger: LedgerService,
+    private readonly keyRing: KeyRing,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Drafts of somebody who leaves go to the one who takes over; without one they stay, for the hospital to read or delete. */
+  onModuleInit(): void {
+    this.staff.onDeparture(async (tx, { id, handOverTo }) => {
+      if (handOverTo !== null) await tx.getRepository(RecordEntity).update({ authorId: id, status: 'draft' }, { authorId: handOverTo });
+    });
+  }
+
+  createDiagnosis(actor: Actor, patientId: string, dto: DiagnosisDto): Promise<RecordResponse> {
+    const text = conditionText(patientId, dto, isoTime(this.clock.now()));
+    return this.createDraft(actor, patientId, assertResource(JSON.parse(text), patientId, CLINICAL_TYPES, 'resource'), text);
+  }
+
+  /** `text` is the exact text of the resource as it was sent. */
+  create(actor: Actor, patientId: string, text: string): Promise<RecordResponse> {
+    return this.createDraft(actor, patientId, assertResource(JSON.parse(text), patientId, CLINICAL_TYPES), text);
+  }
+
+  read(actor: Actor, id: string): Promise<RecordResponse> {
+    return this.access.read(actor, 'record.read', recordTarget(id), async (manager, grant) => {
+      const row = await this.find(manager, id);
+      grant.note({ kind: row.kind });
+      const [response] = await this.toResponses(manager, grant, [row]);
+      if (!response) throw notFound();
+      return response;
+    });
+  }
+
+  /** The exact bytes that were sealed, or the text of the draft. */
+  content(actor: Actor, id: string): Promise<Buffer> {
+    return this.access.read(actor, 'record.read', recordTarget(id), async (manager, grant) => {
+      const row = await this.find(manager, id);
+      grant.note({ kind: row.kind });
+      return row.status === 'sealed' ? this.ledger.open(manager, grant, id) : Buffer.from(await this.draftText(manager, grant, row), 'utf8');
+    });
+  }
+
+  /** A patient's records, oldest first. Drafts are shown to their author and to the hospital only. */
+  list(actor: Actor, patientId: string, query: RecordQuery): Promise<Page<RecordResponse>> {
+    return this.access.read(actor, 'record.list', { patientId }, async (manager, grant) => {
+      const builder = manager.createQueryBuilder(RecordEntity, 'r').where('r.patientId = :patientId', { patientId }).orderBy('r.id').limit(query.limit + 1);
+      const after = cursorId(query);
+      if (after !== undefined) builder.andWhere('r.id > :after', { after });
+      if (query.status !== undefined) builder.andWhere('r.status = :status', { status: query.status });
+      if (query.kind !== undefined) builder.andWhere('r.kind = :kind', { kind: query.kind });
+      const seesAllDrafts = actor.role === 'HOSPITAL' && actor.hospitalId === grant.hospitalId;
+      if (!seesAllDrafts) builder.andWhere(`(r.status = 'sealed' OR r.authorId = :me)`, { me: actor.id });
+      const page = toPage(await builder.getMany(), query.limit, (row) => row.id, (row) => row);
+      grant.note({ ids: page.items.map((row) => row.id) });
+      return { items: await this.toResponses(manager, grant, page.items), nextCursor: page.nextCursor };
+    });
+  }
+
+  /** Replaces the text of a draft against the version that the author saw (R14). */
+  update(actor: Actor, id: string, version: number, text: string): Promise<RecordResponse> {
+    return this.access.change(actor, 'record.update', recordTarget(id), async (tx, grant) => {
+      const row = await this.draft(tx, id, version);
+      const kind = assertResource(JSON.parse(text), row.patientId, CLINICAL_TYPES);
+      const vault = await this.vault(tx, grant);
+      const changes = { kind, content: vault.seal('record.content', id, text), version: version + 1, updatedAt: this.clock.now() };
+      await tx.getRepository(RecordEntity).update({ id }, changes);
+      grant.note({ kind });
+      return this.one(tx, grant, { ...row, ...changes });
+    });
+  }
+
+  remove(actor: Actor, id: string, version: number): Promise<void> {
+    return this.access.change(actor, 'record.delete', recordTarget(id), async (tx, grant) => {
+      const row = await this.draft(tx, id, version);
+      const files = await tx.getRepository(AttachmentEntity).findBy({ recordId: id });
+      if (files.length > 0) await tx.getRepository(AttachmentChunkEntity).delete({ attachmentId: In(files.map((file) => file.id)) });
+      await tx.getRepository(AttachmentEntity).delete({ recordId: id });
+      await tx.getRepository(RecordEntity).delete({ id });
+      grant.note({ kind: row.kind });
+    });
+  }
+
+  /** The draft in the version that the caller saw; says why not otherwise. */
+  async draft(tx: EntityManager, id: string, version: number | null): Promise<RecordEntity> {
+    const row = await this.find(tx, id);
+    if (row.status === 'sealed') throw sealedError(id);
+    if (version !== null && row.version !== version) throw new ApiError('version_stale');
+    return row;
+  }
+
+  async draftText(manager: EntityManager, grant: Grant, row: RecordEntity): Promise<string> {
+    if (!row.content) throw notFound();
+    return (await this.vault(manager, grant)).open('record.content', row.id, row.content);
+  }
+
+  async find(manager: EntityManager, id: string): Promise<RecordEntity> {
+    const row = await manager.getRepository(RecordEntity).findOneBy({ id });
+    if (!row) throw notFound();
+    return row;
+  }
+
+  /** Rows with their content: sealed ones opened and held against their blocks. All rows belong to the grant's patient. */
+  async toResponses(manager: EntityManager, grant: Grant, rows: readonly RecordEntity[]): Promise<RecordResponse[]> {
+    const ids = rows.map((row) => row.id);
+    const sealed = await this.ledger.openMany(manager, grant, rows.filter((row) => row.status === 'sealed').map((row) => row.id));
+    const amendments = ids.length === 0 ? [] : await manager.getRepository(RecordEntity).find({ where: { amends: In(ids) }, order: { id: 'ASC' } });
+    const people = await this.accounts.people(manager, rows.map((row) => row.authorId));
+    return Promise.all(
+      rows.map(async (row) => {
+        const text = row.status === 'sealed' ? sealed.get(row.id)?.toString('utf8') : await this.draftText(manager, grant, row);
+        if (text === undefined) throw new ApiError('integrity_error', 'The block of a sealed record is missing');
+        return toResponse(row, people.get(row.authorId)?.name ?? null, text, amendments);
+      }),
+    );
+  }
+
+  private createDraft(actor: Actor, patientId: string, kind: string, text: string): Promise<RecordResponse> {
+    return this.access.change(actor, 'record.create', { patientId }, async (tx, grant) => {
+      const now = this.clock.now();
+      const id = newId(now);
+      const vault = await this.vault(tx, grant);
+      const row: RecordEntity = {
+        id,
+        patientId,
+        hospitalId: grant.hospitalId,
+        authorId: actor.id,
+        kind,
+        status: 'draft',
+        content: vault.seal('record.content', id, text),
+        version: 1,
+        amends: null,
+        amendment: null,
+        createdAt: now,
+        updatedAt: now,
+        sealedAt: null,
+        height: null,
+        blockHash: null,
+      };
+      await tx.getRepository(RecordEntity).insert(row);
+      grant.note({ kind, subjectId: id });
+      return this.one(tx, grant, row);
+    });
+  }
+
+  private async one(manager: EntityManager, grant: Grant, row: RecordEntity): Promise<RecordResponse> {
+    const [response] = await this.toResponses(manager, grant, [row]);
+    if (!response) throw notFound();
+    return response;
+  }
+
+  private vault(manager: EntityManager, grant: Grant): Promise<Vault> {
+    return this.keyRing.vault(manager, { subjectId: grant.patientId, tenantId: grant.hospitalId });
+  }
+}

@@ -1,0 +1,126 @@
+import { Injectable } from '@nestjs/common';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type EntityManager, IsNull, Not } from 'typeorm';
+import { AccessService, type Grant } from '../access/access.service';
+import type { Actor } from '../common/actor';
+import { Clock, isoTime } from '../common/clock';
+import { ApiError, invalid } from '../common/errors';
+import { newId } from '../common/ids';
+import { withExtension } from '../common/json-text';
+import { KeyRing } from '../crypto/key-ring.service';
+import { LedgerService, type SealedBlock, type SealInput } from '../ledger/ledger.service';
+import { CLINICAL_TYPES } from './fhir-validation';
+import type { CorrectionDto, SealResponse } from './record.dto';
+import { AttachmentEntity, RecordEntity } from './record.entity';
+import { RecordsService, recordTarget, sealedError } from './records.service';
+import { amendmentText, assertResource, attachmentExtension } from './resources';
+
+/** A finished record that goes straight to the ledger: imported, or answered. */
+export interface FinishedRecord {
+  /** FHIR resource type. */
+  readonly kind: string;
+  /** Exact text, validated by the caller. */
+  readonly text: string;
+  readonly block: Extract<SealInput['kind'], 'record' | 'profile' | 'answer'>;
+}
+
+/** After so many blocks a long import lets other requests read. */
+const TURN = 32;
+
+/** Sealing, the author's explicit act (R15), and the corrections that follow it. */
+@Injectable()
+export class SealingService {
+  constructor(
+    private readonly access: AccessService,
+    private readonly records: RecordsService,
+    private readonly ledger: LedgerService,
+    private readonly keyRing: KeyRing,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Seals a draft; its files' hashes become part of what is sealed (R30). Asked again, the author gets the same answer. */
+  seal(actor: Actor, id: string): Promise<SealResponse> {
+    return this.access.change(actor, 'record.seal', recordTarget(id), async (tx, grant) => {
+      const row = await this.records.find(tx, id);
+      grant.note({ kind: row.kind });
+      if (row.status === 'sealed') {
+        if (row.authorId !== actor.id || row.amendment !== null) throw sealedError(id);
+        return this.sealedAlready(tx, grant, row);
+      }
+      const text = await this.withFiles(tx, grant, row, await this.records.draftText(tx, grant, row));
+      const block = await this.ledger.seal(tx, grant, { kind: 'record', recordId: id, version: row.version, payload: Buffer.from(text, 'utf8') });
+      const changes = { status: 'sealed' as const, content: null, sealedAt: block.sealedAt, updatedAt: block.sealedAt, height: block.height, blockHash: block.blockHash };
+      await tx.getRepository(RecordEntity).update({ id }, changes);
+      return toResponse(block);
+    });
+  }
+
+  /** Adds to, corrects or retracts a sealed record by a new sealed record that refers to it. `resourceText` is the exact text that was sent. */
+  correct(actor: Actor, id: string, dto: CorrectionDto, resourceText: string | undefined): Promise<SealResponse> {
+    if ((dto.kind === 'retraction') === (resourceText !== undefined)) throw invalid('resource', dto.kind === 'retraction' ? 'must be absent for a retraction' : 'is required');
+    return this.access.change(actor, 'record.correct', recordTarget(id), async (tx, grant) => {
+      const original = await this.records.find(tx, id);
+      if (original.status !== 'sealed' || original.blockHash === null) throw new ApiError('conflict', 'A draft is changed, not corrected');
+      const kind = resourceText === undefined ? original.kind : assertResource(JSON.parse(resourceText), original.patientId, CLINICAL_TYPES);
+      const { kind: amendment, reason } = dto;
+      const text = amendmentText({ kind: amendment, amends: id, blockHash: original.blockHash, reason, resource: resourceText ?? null });
+      const recordId = newId(this.clock.now());
+      const seal: SealInput = { kind: 'amendment', recordId, version: 1, payload: Buffer.from(text, 'utf8'), refHash: Buffer.from(original.blockHash, 'hex') };
+      const block = await this.ledger.seal(tx, grant, seal);
+      await this.insertSealed(tx, grant, { id: recordId, kind, amends: id, amendment }, block);
+      grant.note({ kind, subjectId: recordId });
+      return toResponse(block);
+    });
+  }
+
+  /** Seals finished records one after another in the caller's transaction: all of them, or none. */
+  async sealFinished(tx: EntityManager, grant: Grant, finished: readonly FinishedRecord[]): Promise<SealedBlock[]> {
+    const blocks: SealedBlock[] = [];
+    for (const [index, record] of finished.entries()) {
+      const id = newId(this.clock.now());
+      const block = await this.ledger.seal(tx, grant, { kind: record.block, recordId: id, version: 1, payload: Buffer.from(record.text, 'utf8') });
+      await this.insertSealed(tx, grant, { id, kind: record.kind, amends: null, amendment: null }, block);
+      blocks.push(block);
+      if (index % TURN === TURN - 1) await nextTurn();
+    }
+    return blocks;
+  }
+
+  private async insertSealed(tx: EntityManager, grant: Grant, record: Pick<RecordEntity, 'id' | 'kind' | 'amends' | 'amendment'>, block: SealedBlock): Promise<void> {
+    const at = block.sealedAt;
+    const row: RecordEntity = {
+      ...record,
+      patientId: grant.patientId,
+      hospitalId: grant.hospitalId,
+      authorId: grant.actor.id,
+      status: 'sealed',
+      content: null,
+      version: 1,
+      createdAt: at,
+      updatedAt: at,
+      sealedAt: at,
+      height: block.height,
+      blockHash: block.blockHash,
+    };
+    await tx.createQueryBuilder().insert().into(RecordEntity).values(row).updateEntity(false).execute();
+  }
+
+  private async withFiles(tx: EntityManager, grant: Grant, row: RecordEntity, text: string): Promise<string> {
+    const files = await tx.getRepository(AttachmentEntity).find({ where: { recordId: row.id, completedAt: Not(IsNull()) }, order: { id: 'ASC' } });
+    const vault = await this.keyRing.vault(tx, { subjectId: grant.patientId, tenantId: grant.hospitalId });
+    return files.reduce((done, file) => {
+      const { id, contentType, size } = file;
+      const name = vault.open('attachment.name', id, file.name);
+      return withExtension(done, attachmentExtension({ id, contentType, size, name, sha256: file.sha256 ?? Buffer.alloc(0) }));
+    }, text);
+  }
+
+  private async sealedAlready(tx: EntityManager, grant: Grant, row: RecordEntity): Promise<SealResponse> {
+    const place = await this.ledger.placeOf(tx, grant, row.id);
+    return { ...place, sealedAt: isoTime(place.sealedAt) };
+  }
+}
+
+function toResponse(block: SealedBlock): SealResponse {
+  return { ...block, sealedAt: isoTime(block.sealedAt) };
+}

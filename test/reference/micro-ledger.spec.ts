@@ -1,0 +1,129 @@
+import fc from 'fast-check';
+import { sha256 } from '../../src/ledger/core/bytes';
+import { createChainVerifier } from '../../src/ledger/core/chain';
+import { contentCommit, opening } from '../../src/ledger/core/content';
+import { BlockHeader, BlockKind, blockHash, decodeHeader, encodeHeader, genesisHash, ledgerId } from '../../src/ledger/core/header';
+import {
+  MicroHeader,
+  microBlockHash,
+  microBrokenAt,
+  microCommit,
+  microGenesis,
+  microHeader,
+  microLedgerId,
+  microOpening,
+} from './micro-ledger';
+import { microSha256 } from './micro-ledger';
+
+const bytes = (size: number): fc.Arbitrary<Buffer> =>
+  fc.uint8Array({ minLength: size, maxLength: size }).map((array) => Buffer.from(array));
+const anyHeader: fc.Arbitrary<BlockHeader> = fc.record({
+  kind: fc.constantFrom(...Object.values(BlockKind)),
+  ledgerId: bytes(32),
+  chainId: bytes(16),
+  height: fc.maxSafeNat(),
+  sealedAt: fc.maxSafeNat(),
+  prevHash: bytes(32),
+  contentCommit: bytes(32),
+  ciphertextHash: bytes(32),
+  attestationHash: bytes(32),
+  authorKeyId: bytes(32),
+  refHash: bytes(32),
+});
+const micro = (header: BlockHeader): MicroHeader => ({
+  kind: header.kind,
+  ledgerId: header.ledgerId.toString('hex'),
+  chainId: header.chainId.toString('hex'),
+  height: header.height,
+  sealedAt: header.sealedAt,
+  prevHash: header.prevHash.toString('hex'),
+  contentCommit: header.contentCommit.toString('hex'),
+  ciphertextHash: header.ciphertextHash.toString('hex'),
+  attestationHash: header.attestationHash.toString('hex'),
+  authorKeyId: header.authorKeyId.toString('hex'),
+  refHash: header.refHash.toString('hex'),
+});
+
+describe('the ledger core agrees with a second implementation', () => {
+  it('headers and block hashes', () => {
+    fc.assert(
+      fc.property(anyHeader, (header) => {
+        const encoded = encodeHeader(header);
+        expect(encoded.toString('hex')).toBe(microHeader(micro(header)));
+        expect(blockHash(encoded).toString('hex')).toBe(microBlockHash(micro(header)));
+        expect(decodeHeader(encoded)).toEqual(header);
+      }),
+    );
+  });
+
+  it('what decodeHeader accepts encodes to the same bytes', () => {
+    const nearly = fc.tuple(anyHeader, fc.nat(273), fc.nat(255)).map(([header, at, byte]) => {
+      const encoded = encodeHeader(header);
+      encoded[at] = byte;
+      return encoded;
+    });
+    fc.assert(
+      fc.property(nearly, (candidate) => {
+        let header: BlockHeader;
+        try {
+          header = decodeHeader(candidate);
+        } catch {
+          return;
+        }
+        expect(encodeHeader(header)).toEqual(candidate);
+      }),
+    );
+  });
+
+  it('openings, commitments, ledger ids and genesis', () => {
+    fc.assert(
+      fc.property(bytes(32), bytes(16), fc.uint8Array({ maxLength: 300 }), (key, chainId, array) => {
+        const payload = Buffer.from(array);
+        const open = opening(key);
+        expect(open.toString('hex')).toBe(microOpening(key.toString('hex')));
+        expect(contentCommit(open, payload).toString('hex')).toBe(microCommit(open.toString('hex'), payload.toString('hex')));
+        expect(sha256(payload).toString('hex')).toBe(microSha256(payload.toString('hex')));
+        expect(genesisHash(key, chainId).toString('hex')).toBe(microGenesis(key.toString('hex'), chainId.toString('hex')));
+      }),
+    );
+    expect(ledgerId('ledger.hospital-a.example/ehr1').toString('hex')).toBe(microLedgerId('ledger.hospital-a.example/ehr1'));
+  });
+
+  it('where a chain is broken', () => {
+    const plan = fc.record({
+      length: fc.integer({ min: 1, max: 8 }),
+      ledger: bytes(32),
+      chainId: bytes(16),
+      at: fc.nat(7),
+      damage: fc.option(bytes(32)),
+    });
+    fc.assert(
+      fc.property(plan, ({ length, ledger, chainId, at, damage }) => {
+        const headers: BlockHeader[] = [];
+        let prevHash = genesisHash(ledger, chainId);
+        for (let height = 0; height < length; height += 1) {
+          const link = damage !== null && height === at ? damage : prevHash;
+          const rest = { contentCommit: ledger, ciphertextHash: ledger, attestationHash: ledger, authorKeyId: ledger, refHash: ledger };
+          headers.push({ kind: BlockKind.record, ledgerId: ledger, chainId, height, sealedAt: height, prevHash: link, ...rest });
+          prevHash = blockHash(encodeHeader(headers[height]!));
+        }
+        const verifier = createChainVerifier({ ledgerId: ledger, chainId, keyOf: () => undefined });
+        for (const header of headers) {
+          const encoded = encodeHeader(header);
+          const recordId = '0f1e2d3c-4b5a-4978-8796-a5b4c3d2e1f0';
+          verifier.push({
+            height: header.height,
+            blockHash: blockHash(encoded),
+            header: encoded,
+            recordId,
+            version: 1,
+            attestation: null,
+            ciphertext: null,
+          });
+        }
+        const broken = verifier.finish(null).findings.flatMap(({ code, height }) => (code === 'BROKEN_LINK' ? [height] : []));
+        expect(broken).toEqual(microBrokenAt(ledger.toString('hex'), chainId.toString('hex'), headers.map(micro)));
+      }),
+    );
+  });
+});
