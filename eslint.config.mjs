@@ -3,7 +3,23 @@ import boundaries from 'eslint-plugin-boundaries';
 import tseslint from 'typescript-eslint';
 
 /** The module order of the house: a module imports itself and what stands to its left, never what stands to its right. */
-const order = ['common', 'config', 'crypto', 'database', 'audit', 'auth', 'hospital', 'access', 'ledger', 'patient', 'record', 'doctor', 'fhir', 'health', 'app'];
+const order = [
+  'common',
+  'config',
+  'crypto',
+  'database',
+  'audit',
+  'auth',
+  'hospital',
+  'access',
+  'ledger',
+  'patient',
+  'record',
+  'doctor',
+  'fhir',
+  'health',
+  'app',
+];
 
 const elements = [
   { type: 'ledger-core', pattern: 'src/ledger/core' },
@@ -45,5 +61,8 @@ export default defineConfig(
     },
   },
   { files: ['src/config/**/*.ts'], rules: { 'no-restricted-properties': 'off' } },
-  { files: ['test/**/*.ts', '**/*.spec.ts'], rules: { '@typescript-eslint/no-unsafe-assignment': 'off', '@typescript-eslint/no-unsafe-member-access': 'off' } },
+  {
+    files: ['test/**/*.ts', '**/*.spec.ts'],
+    rules: { '@typescript-eslint/no-unsafe-assignment': 'off', '@typescript-eslint/no-unsafe-member-access': 'off' },
+  },
 );

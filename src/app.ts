@@ -49,7 +49,11 @@ export async function createApp(foundations: Foundations): Promise<NestFastifyAp
     forceCloseConnections: true,
     http: { headersTimeout: HEADERS_TIMEOUT_MS },
   });
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(foundations), adapter, { bodyParser: false, abortOnError: false, bufferLogs: true });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(foundations), adapter, {
+    bodyParser: false,
+    abortOnError: false,
+    bufferLogs: true,
+  });
   app.useLogger(new NestLog(app.get<Logs>(LOGS).app));
   app.flushLogs();
   await setUpHttp(app, config);

@@ -20,15 +20,20 @@ export function openApiDocument(app: NestFastifyApplication): OpenAPIObject {
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
     .addBearerAuth()
     .build();
-  return SwaggerModule.createDocument(app, config, { operationIdFactory: (controller, method) => `${controller.replace('Controller', '')}_${method}` });
+  return SwaggerModule.createDocument(app, config, {
+    operationIdFactory: (controller, method) => `${controller.replace('Controller', '')}_${method}`,
+  });
 }
 
 /** Swagger UI at /docs, the document at /docs-json. */
 export function setUpDocs(app: NestFastifyApplication): void {
-  const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  const fastify = app.getHttpAdapter().getInstance();
   fastify.addHook('onSend', (request: FastifyRequest, reply: FastifyReply, _payload: unknown, done) => {
     if (/^\/docs([/?-]|$)/.test(request.url)) void reply.header('content-security-policy', DOCS_POLICY);
     done();
   });
-  SwaggerModule.setup('docs', app, () => openApiDocument(app), { customSiteTitle: 'BJWT-EHR API', swaggerOptions: { persistAuthorization: true, docExpansion: 'none' } });
+  SwaggerModule.setup('docs', app, () => openApiDocument(app), {
+    customSiteTitle: 'BJWT-EHR API',
+    swaggerOptions: { persistAuthorization: true, docExpansion: 'none' },
+  });
 }

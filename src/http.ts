@@ -72,7 +72,7 @@ async function setUpHeaders(app: NestFastifyApplication): Promise<void> {
 
 /** The server's edge: bodies, headers, errors outside of routes, one log line and one metric for each request. */
 export async function setUpHttp(app: NestFastifyApplication, config: Config): Promise<void> {
-  const fastify = app.getHttpAdapter().getInstance() as unknown as FastifyInstance;
+  const fastify = app.getHttpAdapter().getInstance();
   const logs = app.get<Logs>(LOGS);
   const health = app.get(HealthService);
   await setUpHeaders(app);

@@ -16,13 +16,16 @@ async function main(): Promise<void> {
   say(`BJWT-EHR listens on ${url}`);
   if (config.http.docs) say(`  API documents: ${url}/docs (switched off with NODE_ENV=production)`);
   say(`  Data: ${config.dataDir}   Keys: ${config.keysDir} (back both up, apart from each other)`);
-  if (!config.production) say('  Not for production as it is: plain HTTP on this machine only; put TLS in front and set NODE_ENV=production.');
+  if (!config.production)
+    say('  Not for production as it is: plain HTTP on this machine only; put TLS in front and set NODE_ENV=production.');
   const code = await app.get(SetupService).offerCode();
   if (code !== null) say(`  Set-up code for the founder (valid for 24 hours, printed only here): ${code}`);
 }
 
 main().catch((error: unknown) => {
   const known = error instanceof ConfigError || error instanceof CryptoError;
-  process.stderr.write(`BJWT-EHR did not start: ${known ? error.message : error instanceof Error ? (error.stack ?? error.name) : 'unknown error'}\n`);
+  process.stderr.write(
+    `BJWT-EHR did not start: ${known ? error.message : error instanceof Error ? (error.stack ?? error.name) : 'unknown error'}\n`,
+  );
   process.exitCode = 1;
 });

@@ -29,7 +29,13 @@ export interface TrailNote {
   headHeight?: number;
 }
 
-const PURPOSE_OF: Readonly<Record<Role, Purpose>> = { ADMIN: 'HSYSADMIN', AUDITOR: 'HSYSADMIN', HOSPITAL: 'HOPERAT', DOCTOR: 'TREAT', PATIENT: 'PATRQT' };
+const PURPOSE_OF: Readonly<Record<Role, Purpose>> = {
+  ADMIN: 'HSYSADMIN',
+  AUDITOR: 'HSYSADMIN',
+  HOSPITAL: 'HOPERAT',
+  DOCTOR: 'TREAT',
+  PATIENT: 'PATRQT',
+};
 
 let issue: (actor: Actor, target: Target, hospitalId: string) => Grant;
 
@@ -82,7 +88,12 @@ export class AccessService {
   ) {}
 
   /** Reads from a chart. The row on the trail is durable before the data leave; refused and missing look the same. */
-  async read<T>(actor: Actor, action: ChartAction, source: TargetSource, work: (manager: EntityManager, grant: Grant) => Promise<T>): Promise<T> {
+  async read<T>(
+    actor: Actor,
+    action: ChartAction,
+    source: TargetSource,
+    work: (manager: EntityManager, grant: Grant) => Promise<T>,
+  ): Promise<T> {
     const { reader } = this.database;
     const decided = await this.decide(reader, actor, action, source);
     const grant = this.grant(actor, decided);
@@ -98,7 +109,12 @@ export class AccessService {
   }
 
   /** Changes a chart: the decision, the work and the row on the trail are one transaction. */
-  async change<T>(actor: Actor, action: ChartAction, source: TargetSource, work: (tx: EntityManager, grant: Grant) => Promise<T>): Promise<T> {
+  async change<T>(
+    actor: Actor,
+    action: ChartAction,
+    source: TargetSource,
+    work: (tx: EntityManager, grant: Grant) => Promise<T>,
+  ): Promise<T> {
     let decided: Decided | undefined;
     let outcome: { value: T } | null;
     try {
@@ -117,7 +133,13 @@ export class AccessService {
   }
 
   /** The same inside a transaction that is open already. A refusal throws, and so rolls everything back. */
-  async within<T>(tx: EntityManager, actor: Actor, action: ChartAction, target: Target, work: (tx: EntityManager, grant: Grant) => Promise<T>): Promise<T> {
+  async within<T>(
+    tx: EntityManager,
+    actor: Actor,
+    action: ChartAction,
+    target: Target,
+    work: (tx: EntityManager, grant: Grant) => Promise<T>,
+  ): Promise<T> {
     const decided = await this.decide(tx, actor, action, target);
     const grant = this.grant(actor, decided);
     if (!grant) throw notFound();
@@ -130,7 +152,14 @@ export class AccessService {
     return patientIds.filter((_id, index) => decided[index]?.decision.permitted === true);
   }
 
-  private async perform<T>(tx: EntityManager, actor: Actor, action: ChartAction, decided: Decided, grant: Grant, work: (tx: EntityManager, grant: Grant) => Promise<T>): Promise<T> {
+  private async perform<T>(
+    tx: EntityManager,
+    actor: Actor,
+    action: ChartAction,
+    decided: Decided,
+    grant: Grant,
+    work: (tx: EntityManager, grant: Grant) => Promise<T>,
+  ): Promise<T> {
     const value = await work(tx, grant);
     await this.append(tx, actor, action, decided, 'ok', grant.noted);
     return value;
@@ -139,7 +168,14 @@ export class AccessService {
   private async decide(manager: EntityManager, actor: Actor, action: ChartAction, source: TargetSource): Promise<Decided> {
     const target = typeof source === 'function' ? await source(manager) : source;
     const purpose = PURPOSE_OF[actor.role];
-    if (!target) return { decision: { permitted: false, rules: [{ id: 'no-target', sentence: 'There is no such thing' }] }, target, hospitalId: null, purpose, contractVersion: null };
+    if (!target)
+      return {
+        decision: { permitted: false, rules: [{ id: 'no-target', sentence: 'There is no such thing' }] },
+        target,
+        hospitalId: null,
+        purpose,
+        contractVersion: null,
+      };
     const hospitalId = await this.enrolments.hospitalOf(manager, target.patientId);
     const elsewhere = hospitalId !== null && actor.hospitalId !== hospitalId && actor.role !== 'ADMIN' && actor.role !== 'AUDITOR';
     const consent = elsewhere ? await this.consents.active(manager, target.patientId) : null;
@@ -170,10 +206,31 @@ export class AccessService {
     await this.database.transaction((tx) => this.append(tx, actor, action, decided, 'failed', {}, reason));
   }
 
-  private append(tx: EntityManager, actor: Actor, action: ChartAction, decided: Decided, outcome: Outcome, note: TrailNote, reason: string | null = null): Promise<void> {
+  private append(
+    tx: EntityManager,
+    actor: Actor,
+    action: ChartAction,
+    decided: Decided,
+    outcome: Outcome,
+    note: TrailNote,
+    reason: string | null = null,
+  ): Promise<void> {
     const { target, hospitalId, purpose, contractVersion, decision } = decided;
     const subjectId = target?.record?.id ?? null;
     const rules = decision.rules.map((rule) => rule.id);
-    return this.audit.append(tx, { action, outcome, actor, requestId: actor.requestId, hospitalId, patientId: target?.patientId ?? null, subjectId, purpose, rules, contractVersion, reason, ...note });
+    return this.audit.append(tx, {
+      action,
+      outcome,
+      actor,
+      requestId: actor.requestId,
+      hospitalId,
+      patientId: target?.patientId ?? null,
+      subjectId,
+      purpose,
+      rules,
+      contractVersion,
+      reason,
+      ...note,
+    });
   }
 }

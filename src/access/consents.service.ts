@@ -29,7 +29,13 @@ export class ConsentsService {
   }
 
   /** Makes a sealed version the active one and replaces the index of its rules. */
-  async activate(tx: EntityManager, patient: { id: string; hospitalId: string }, contract: ConsentContract, text: string, block: { recordId: string; height: number; blockHash: string }): Promise<void> {
+  async activate(
+    tx: EntityManager,
+    patient: { id: string; hospitalId: string },
+    contract: ConsentContract,
+    text: string,
+    block: { recordId: string; height: number; blockHash: string },
+  ): Promise<void> {
     const vault = await this.keyRing.vault(tx, { subjectId: patient.id, tenantId: patient.hospitalId });
     await tx.getRepository(ConsentEntity).insert({
       id: block.recordId,

@@ -37,19 +37,30 @@ export const MAX_RULES = 200;
 type Json = Record<string, unknown>;
 
 function closed(value: unknown, names: readonly string[]): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).sort().join() === [...names].sort().join();
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).sort().join() === [...names].sort().join()
+  );
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 const isInstant = (value: unknown): boolean => isText(value) && !Number.isNaN(Date.parse(value)) && new Date(value).toISOString() === value;
-const isList = (value: unknown, allowed?: readonly string[]): boolean => Array.isArray(value) && value.length > 0 && value.every((item) => isText(item) && (!allowed || allowed.includes(item)));
+const isList = (value: unknown, allowed?: readonly string[]): boolean =>
+  Array.isArray(value) && value.length > 0 && value.every((item) => isText(item) && (!allowed || allowed.includes(item)));
 
 function isRule(value: unknown): value is ConsentRule {
   if (!closed(value, ['id', 'effect', 'mode', 'who', 'purposes', 'actions', 'validFrom', 'validUntil'])) return false;
   const { who } = value;
   const names = (closed(who, ['hospitals']) && isList(who['hospitals'])) || (closed(who, ['doctors']) && isList(who['doctors']));
   const lists = isList(value['purposes'], PURPOSES) && isList(value['actions'], SHARED_ACTIONS);
-  return isText(value['id']) && value['effect'] === 'permit' && value['mode'] === 'raw' && names && lists && isInstant(value['validFrom']) && isInstant(value['validUntil']);
+  return (
+    isText(value['id']) &&
+    value['effect'] === 'permit' &&
+    value['mode'] === 'raw' &&
+    names &&
+    lists &&
+    isInstant(value['validFrom']) &&
+    isInstant(value['validUntil'])
+  );
 }
 
 /** Reads a stored contract strictly. Null when anything is unknown, missing or empty: a broken contract permits nothing. */
@@ -65,6 +76,6 @@ export function parseContract(text: string, patientId: string): ConsentContract 
   if (value['schema'] !== 'bjwt.consent/1' || value['patientId'] !== patientId || value['base'] !== 'own-hospital') return null;
   if (!Number.isSafeInteger(version) || (version as number) < 1 || !(previous === null || isText(previous))) return null;
   if (!Array.isArray(rules) || rules.length > MAX_RULES || !rules.every(isRule)) return null;
-  if (new Set((rules as ConsentRule[]).map((rule) => rule.id)).size !== rules.length) return null;
+  if (new Set((rules).map((rule) => rule.id)).size !== rules.length) return null;
   return value as unknown as ConsentContract;
 }

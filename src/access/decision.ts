@@ -87,7 +87,13 @@ function permits(input: DecisionInput): DecidingRule[] {
   if (actor.hospitalId !== null && actor.hospitalId === patient.hospitalId) return [say('own-hospital', 'The hospital keeps this record')];
   if (contract === null || contract === 'broken') return [];
   return contract.rules
-    .filter((rule) => inForce(rule, now) && names(rule, actor) && rule.purposes.includes(input.purpose) && rule.actions.some((allowed) => allowed === action))
+    .filter(
+      (rule) =>
+        inForce(rule, now) &&
+        names(rule, actor) &&
+        rule.purposes.includes(input.purpose) &&
+        rule.actions.some((allowed) => allowed === action),
+    )
     .map((rule) => say(`contract:${rule.id}`, 'The patient permits this by the consent contract'));
 }
 
@@ -100,6 +106,7 @@ export function decide(input: DecisionInput): Decision {
   if (denied.length > 0) return { permitted: false, rules: denied };
   const permitted = permits(input);
   if (permitted.length > 0) return { permitted: true, rules: permitted };
-  if (input.contract === 'broken') return { permitted: false, rules: [say('contract-broken', 'The consent contract cannot be read; it permits nothing')] };
+  if (input.contract === 'broken')
+    return { permitted: false, rules: [say('contract-broken', 'The consent contract cannot be read; it permits nothing')] };
   return { permitted: false, rules: [say('no-rule', 'No rule permits this')] };
 }

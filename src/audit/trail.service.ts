@@ -21,7 +21,10 @@ export class TrailService {
 
   /** Newest first; a hospital sees what concerns its own data and people. */
   async events(actor: Actor, query: AuditQuery): Promise<Page<AuditEventResponse>> {
-    const rows = await this.page(query, { hospitalId: actor.role === 'HOSPITAL' ? actor.hospitalId : undefined, patientId: query.patientId });
+    const rows = await this.page(query, {
+      hospitalId: actor.role === 'HOSPITAL' ? actor.hospitalId : undefined,
+      patientId: query.patientId,
+    });
     await this.noteReading(actor, query.patientId ?? null, rows);
     return toPage(rows, query.limit, (row) => row.id, toResponse);
   }
@@ -34,10 +37,17 @@ export class TrailService {
   /** What was added and changed on one day (UTC), counted by hospital, act and kind (R20). */
   async activity(actor: Actor, date: string): Promise<ActivityResponse> {
     const from = Date.parse(`${date}T00:00:00.000Z`);
-    if (Number.isNaN(from) || new Date(from).toISOString().slice(0, 10) !== date) throw invalid('date', 'must be a day of the calendar, YYYY-MM-DD');
+    if (Number.isNaN(from) || new Date(from).toISOString().slice(0, 10) !== date)
+      throw invalid('date', 'must be a day of the calendar, YYYY-MM-DD');
     const builder = this.database.reader
       .createQueryBuilder(AuditEventEntity, 'e')
-      .select(['e.hospitalId AS "hospitalId"', 'e.action AS "action"', 'e.kind AS "kind"', 'e.outcome AS "outcome"', 'SUM(CASE WHEN e.action IN (:...adding) THEN COALESCE(e.count, 1) ELSE 1 END) AS "count"'])
+      .select([
+        'e.hospitalId AS "hospitalId"',
+        'e.action AS "action"',
+        'e.kind AS "kind"',
+        'e.outcome AS "outcome"',
+        'SUM(CASE WHEN e.action IN (:...adding) THEN COALESCE(e.count, 1) ELSE 1 END) AS "count"',
+      ])
       .setParameters({ adding: ADDING_ACTIONS })
       .where('e.at >= :from AND e.at < :to', { from, to: from + DAY })
       .groupBy('e.hospitalId, e.action, e.kind, e.outcome')
@@ -47,18 +57,39 @@ export class TrailService {
     if (actor.role === 'HOSPITAL') builder.andWhere('e.hospitalId = :hospitalId', { hospitalId: actor.hospitalId });
     const counts = (await builder.getRawMany<ActivityCount>()).map((row) => ({ ...row, count: Number(row.count) }));
     await this.noteReading(actor, null, counts);
-    return { date, added: counts.filter((row) => row.outcome === 'ok' && ADDING_ACTIONS.some((action) => action === row.action)).reduce((sum, row) => sum + row.count, 0), counts };
+    return {
+      date,
+      added: counts
+        .filter((row) => row.outcome === 'ok' && ADDING_ACTIONS.some((action) => action === row.action))
+        .reduce((sum, row) => sum + row.count, 0),
+      counts,
+    };
   }
 
   private noteReading(actor: Actor, patientId: string | null, rows: readonly unknown[]): Promise<void> {
-    return this.audit.record({ action: 'trail.read', outcome: 'ok', actor, requestId: actor.requestId, hospitalId: actor.hospitalId, patientId, count: rows.length });
+    return this.audit.record({
+      action: 'trail.read',
+      outcome: 'ok',
+      actor,
+      requestId: actor.requestId,
+      hospitalId: actor.hospitalId,
+      patientId,
+      count: rows.length,
+    });
   }
 
-  private page(query: PageQuery, filter: { hospitalId?: string | null | undefined; patientId?: string | undefined }): Promise<AuditEventEntity[]> {
-    const builder = this.database.reader.createQueryBuilder(AuditEventEntity, 'e').orderBy('e.id', 'DESC').limit(query.limit + 1);
+  private page(
+    query: PageQuery,
+    filter: { hospitalId?: string | null | undefined; patientId?: string | undefined },
+  ): Promise<AuditEventEntity[]> {
+    const builder = this.database.reader
+      .createQueryBuilder(AuditEventEntity, 'e')
+      .orderBy('e.id', 'DESC')
+      .limit(query.limit + 1);
     const before = cursorId(query);
     if (before !== undefined) builder.andWhere('e.id < :before', { before });
-    if (filter.hospitalId !== undefined) builder.andWhere('(e.hospitalId = :hospitalId OR e.actorHospitalId = :hospitalId)', { hospitalId: filter.hospitalId });
+    if (filter.hospitalId !== undefined)
+      builder.andWhere('(e.hospitalId = :hospitalId OR e.actorHospitalId = :hospitalId)', { hospitalId: filter.hospitalId });
     if (filter.patientId !== undefined) builder.andWhere('e.patientId = :patientId', { patientId: filter.patientId });
     return builder.getMany();
   }

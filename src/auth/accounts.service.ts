@@ -74,12 +74,22 @@ export class AccountsService {
   }
 
   /** Stores an account with its own user name and password (already hashed). False when the user name is taken: the caller tells nobody. */
-  async create(tx: EntityManager, account: NewAccount, login: { username: string; password: Sealed; status: 'PENDING' | 'ACTIVE' }): Promise<boolean> {
+  async create(
+    tx: EntityManager,
+    account: NewAccount,
+    login: { username: string; password: Sealed; status: 'PENDING' | 'ACTIVE' },
+  ): Promise<boolean> {
     const usernameIndex = this.usernameIndex(login.username);
     if (await tx.getRepository(AccountEntity).existsBy({ usernameIndex })) return false;
     const vault = await this.keyRing.vault(tx, accountSubject(account));
     const username = vault.seal('account.username', account.id, login.username);
-    await this.insert(tx, account, { status: login.status, usernameIndex, username, password: login.password, name: vault.seal('account.name', account.id, account.name) });
+    await this.insert(tx, account, {
+      status: login.status,
+      usernameIndex,
+      username,
+      password: login.password,
+      name: vault.seal('account.name', account.id, account.name),
+    });
     return true;
   }
 
@@ -88,7 +98,12 @@ export class AccountsService {
     const code = newCode();
     const codeExpiresAt = this.clock.now() + this.config.login.codeSeconds * 1000;
     const vault = await this.keyRing.vault(tx, accountSubject(account));
-    await this.insert(tx, account, { status: 'ISSUED', name: vault.seal('account.name', account.id, account.name), codeHash: codeHash(code), codeExpiresAt });
+    await this.insert(tx, account, {
+      status: 'ISSUED',
+      name: vault.seal('account.name', account.id, account.name),
+      codeHash: codeHash(code),
+      codeExpiresAt,
+    });
     await this.note(tx, actor, 'account.issue', account);
     return { accountId: account.id, code, expiresAt: isoTime(codeExpiresAt) };
   }
@@ -102,10 +117,13 @@ export class AccountsService {
   reissue(actor: Actor, id: string): Promise<IssuedCodeResponse> {
     return this.database.transaction(async (tx) => {
       const account = await this.deciding(tx, actor, id);
-      if (account.status !== 'ISSUED' && account.status !== 'ACTIVE' && account.status !== 'LOCKED') throw new ApiError('conflict', 'This account cannot get a code');
+      if (account.status !== 'ISSUED' && account.status !== 'ACTIVE' && account.status !== 'LOCKED')
+        throw new ApiError('conflict', 'This account cannot get a code');
       const code = newCode();
       const codeExpiresAt = this.clock.now() + this.config.login.codeSeconds * 1000;
-      await tx.getRepository(AccountEntity).update({ id }, { status: 'ISSUED', codeHash: codeHash(code), codeExpiresAt, password: null, usernameIndex: null, username: null });
+      await tx
+        .getRepository(AccountEntity)
+        .update({ id }, { status: 'ISSUED', codeHash: codeHash(code), codeExpiresAt, password: null, usernameIndex: null, username: null });
       await this.revocations.revoke(tx, id);
       await this.note(tx, actor, 'account.issue', account);
       return { accountId: id, code, expiresAt: isoTime(codeExpiresAt) };
@@ -129,21 +147,42 @@ export class AccountsService {
 
   /** The queue and the list: a hospital sees its own people. */
   async list(actor: Actor, query: AccountQuery): Promise<Page<AccountResponse>> {
-    const builder = this.database.reader.createQueryBuilder(AccountEntity, 'a').orderBy('a.id').limit(query.limit + 1);
+    const builder = this.database.reader
+      .createQueryBuilder(AccountEntity, 'a')
+      .orderBy('a.id')
+      .limit(query.limit + 1);
     const after = cursorId(query);
     if (after !== undefined) builder.andWhere('a.id > :after', { after });
     if (query.status !== undefined) builder.andWhere('a.status = :status', { status: query.status });
     if (actor.role !== 'ADMIN') builder.andWhere('a.hospitalId = :hospitalId', { hospitalId: actor.hospitalId });
     const rows = await builder.getMany();
-    const page = toPage(rows, query.limit, (row) => row.id, (row) => row);
-    await this.audit.record({ action: 'account.list', outcome: 'ok', actor, requestId: actor.requestId, hospitalId: actor.hospitalId, ids: page.items.map((row) => row.id) });
+    const page = toPage(
+      rows,
+      query.limit,
+      (row) => row.id,
+      (row) => row,
+    );
+    await this.audit.record({
+      action: 'account.list',
+      outcome: 'ok',
+      actor,
+      requestId: actor.requestId,
+      hospitalId: actor.hospitalId,
+      ids: page.items.map((row) => row.id),
+    });
     return { items: await Promise.all(page.items.map((row) => this.toResponse(this.database.reader, row))), nextCursor: page.nextCursor };
   }
 
   /** Names of account holders by id, for views that say who did something. Unknown ids are absent. */
-  async people(manager: EntityManager, ids: readonly string[]): Promise<Map<string, { name: string; role: Role; hospitalId: string | null; status: AccountStatus }>> {
+  async people(
+    manager: EntityManager,
+    ids: readonly string[],
+  ): Promise<Map<string, { name: string; role: Role; hospitalId: string | null; status: AccountStatus }>> {
     if (ids.length === 0) return new Map();
-    const rows = await manager.createQueryBuilder(AccountEntity, 'a').where('a.id IN (:...ids)', { ids: [...new Set(ids)] }).getMany();
+    const rows = await manager
+      .createQueryBuilder(AccountEntity, 'a')
+      .where('a.id IN (:...ids)', { ids: [...new Set(ids)] })
+      .getMany();
     const vaults = await this.keyRing.existingVaults(manager, rows.map(accountSubject));
     return new Map(
       rows.map((row) => {
@@ -161,12 +200,21 @@ export class AccountsService {
 
   async toResponse(manager: EntityManager, row: AccountEntity): Promise<AccountResponse> {
     const vault = await this.keyRing.vault(manager, accountSubject(row));
-    return { id: row.id, role: row.role, status: row.status, name: vault.open('account.name', row.id, row.name), hospitalId: row.hospitalId, createdAt: isoTime(row.createdAt) };
+    return {
+      id: row.id,
+      role: row.role,
+      status: row.status,
+      name: vault.open('account.name', row.id, row.name),
+      hospitalId: row.hospitalId,
+      createdAt: isoTime(row.createdAt),
+    };
   }
 
   private async change(tx: EntityManager, actor: Actor, account: AccountEntity, decision: Decision): Promise<void> {
     if (!decision.from.includes(account.status)) throw new ApiError('conflict', `An account that is ${account.status} does not allow this`);
-    await tx.getRepository(AccountEntity).update({ id: account.id }, { status: decision.to, failedAttempts: 0, codeHash: null, codeExpiresAt: null });
+    await tx
+      .getRepository(AccountEntity)
+      .update({ id: account.id }, { status: decision.to, failedAttempts: 0, codeHash: null, codeExpiresAt: null });
     if (decision.to === 'ACTIVE' && account.status === 'PENDING') for (const listener of this.listeners) await listener(tx, account);
     if (decision.to !== 'ACTIVE') await this.revocations.revoke(tx, account.id);
     await this.note(tx, actor, decision.action, account);
@@ -181,13 +229,38 @@ export class AccountsService {
     return account;
   }
 
-  private async insert(tx: EntityManager, account: NewAccount, values: Partial<AccountEntity> & Pick<AccountEntity, 'status' | 'name'>): Promise<void> {
+  private async insert(
+    tx: EntityManager,
+    account: NewAccount,
+    values: Partial<AccountEntity> & Pick<AccountEntity, 'status' | 'name'>,
+  ): Promise<void> {
     const { id, role, hospitalId } = account;
-    const empty = { usernameIndex: null, username: null, password: null, codeHash: null, codeExpiresAt: null, failedAttempts: 0, createdAt: this.clock.now() };
+    const empty = {
+      usernameIndex: null,
+      username: null,
+      password: null,
+      codeHash: null,
+      codeExpiresAt: null,
+      failedAttempts: 0,
+      createdAt: this.clock.now(),
+    };
     await tx.getRepository(AccountEntity).insert({ ...empty, ...values, id, role, hospitalId });
   }
 
-  private note(tx: EntityManager, actor: Actor, action: SystemAction, account: { id: string; role: Role; hospitalId: string | null }): Promise<void> {
-    return this.audit.append(tx, { action, outcome: 'ok', actor, requestId: actor.requestId, hospitalId: account.hospitalId, subjectId: account.id, kind: account.role });
+  private note(
+    tx: EntityManager,
+    actor: Actor,
+    action: SystemAction,
+    account: { id: string; role: Role; hospitalId: string | null },
+  ): Promise<void> {
+    return this.audit.append(tx, {
+      action,
+      outcome: 'ok',
+      actor,
+      requestId: actor.requestId,
+      hospitalId: account.hospitalId,
+      subjectId: account.id,
+      kind: account.role,
+    });
   }
 }

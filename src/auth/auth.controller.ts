@@ -2,7 +2,18 @@ import { Body, Controller, Delete, Get, Post } from '@nestjs/common';
 import { type Actor, CurrentActor, Public, Roles } from '../common/actor';
 import { Api } from '../common/api-docs';
 import { IdParam, RequestId } from '../common/params';
-import { AccountResponse, ActivateDto, JwksResponse, LoginDto, PasswordDto, RefreshDto, SessionResponse, SetupDto, SetupResponse, TokenResponse } from './auth.dto';
+import {
+  AccountResponse,
+  ActivateDto,
+  JwksResponse,
+  LoginDto,
+  PasswordDto,
+  RefreshDto,
+  SessionResponse,
+  SetupDto,
+  SetupResponse,
+  TokenResponse,
+} from './auth.dto';
 import { Guessable } from './guards';
 import { LoginService } from './login.service';
 import { SessionsService } from './sessions.service';
@@ -21,7 +32,11 @@ export class AuthController {
   @Post('setup')
   @Public()
   @Guessable()
-  @Api('setup', 'Makes the founder with the code that the server printed at its first start', SetupResponse, { status: 201, open: true, problems: ['invalid_code', 'setup_done', 'password_unacceptable'] })
+  @Api('setup', 'Makes the founder with the code that the server printed at its first start', SetupResponse, {
+    status: 201,
+    open: true,
+    problems: ['invalid_code', 'setup_done', 'password_unacceptable'],
+  })
   setup(@Body() dto: SetupDto, @RequestId() requestId: string): Promise<SetupResponse> {
     return this.setups.setup(dto, requestId);
   }
@@ -37,7 +52,10 @@ export class AuthController {
   @Post('auth/activate')
   @Public()
   @Guessable()
-  @Api('auth', 'First user name and password of an account that was issued with a one-time code', AccountResponse, { open: true, problems: ['invalid_code', 'already_exists', 'password_unacceptable'] })
+  @Api('auth', 'First user name and password of an account that was issued with a one-time code', AccountResponse, {
+    open: true,
+    problems: ['invalid_code', 'already_exists', 'password_unacceptable'],
+  })
   activate(@Body() dto: ActivateDto, @RequestId() requestId: string): Promise<AccountResponse> {
     return this.logins.activate(dto, requestId);
   }
@@ -59,7 +77,10 @@ export class AuthController {
   @Post('auth/password')
   @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
   @Guessable()
-  @Api('auth', 'Changes the own password and ends all other sessions', null, { status: 204, problems: ['invalid_credentials', 'password_unacceptable', 'not_found'] })
+  @Api('auth', 'Changes the own password and ends all other sessions', null, {
+    status: 204,
+    problems: ['invalid_credentials', 'password_unacceptable', 'not_found'],
+  })
   password(@CurrentActor() actor: Actor, @Body() dto: PasswordDto): Promise<void> {
     return this.logins.changePassword(actor, dto);
   }

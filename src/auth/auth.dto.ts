@@ -142,7 +142,6 @@ export class JwksResponse {
   keys!: Record<string, unknown>[];
 }
 
-
 export class SetupResponse {
   /** The founder's account. */
   id!: string;

@@ -22,7 +22,10 @@ function idempotencyOf(request: FastifyRequest): IdempotentRequest | undefined {
   const key = request.headers['idempotency-key'];
   if (request.method !== 'POST' || key === undefined) return undefined;
   if (typeof key !== 'string' || !KEY.test(key)) throw invalid('Idempotency-Key', 'must be 8 to 128 visible ASCII characters');
-  const digest = createHash('sha256').update(`${request.method} ${request.url}\n`).update(request.rawText ?? '').digest();
+  const digest = createHash('sha256')
+    .update(`${request.method} ${request.url}\n`)
+    .update(request.rawText ?? '')
+    .digest();
   return { key, digest };
 }
 

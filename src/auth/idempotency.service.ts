@@ -41,7 +41,14 @@ export class IdempotencyService {
     }
     const answer = await work();
     const id = newId(now);
-    await repository.insert({ id, accountId: actor.id, key, digest, response: vault.seal('idempotency.response', id, stringifyExact(answer)), createdAt: now });
+    await repository.insert({
+      id,
+      accountId: actor.id,
+      key,
+      digest,
+      response: vault.seal('idempotency.response', id, stringifyExact(answer)),
+      createdAt: now,
+    });
     return answer;
   }
 }

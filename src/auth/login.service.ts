@@ -36,7 +36,9 @@ export class LoginService {
    * in every case. Each wrong guess counts, also parallel ones; at the limit the account locks and its tokens end (R6).
    */
   async login(dto: LoginDto, requestId: string): Promise<TokenResponse> {
-    const found = await this.database.reader.getRepository(AccountEntity).findOneBy({ usernameIndex: this.accounts.usernameIndex(dto.username) });
+    const found = await this.database.reader
+      .getRepository(AccountEntity)
+      .findOneBy({ usernameIndex: this.accounts.usernameIndex(dto.username) });
     const proved = await this.hasher.verify(found?.id ?? '00000000-0000-0000-0000-000000000000', found?.password ?? null, dto.password);
     const tokens = await this.database.transaction(async (tx) => {
       const account = found && (await tx.getRepository(AccountEntity).findOneBy({ id: found.id }));
@@ -62,11 +64,22 @@ export class LoginService {
       if (!current || (current.codeExpiresAt ?? 0) <= this.clock.now()) throw new ApiError('invalid_code');
       const usernameIndex = this.accounts.usernameIndex(dto.username);
       // The holder of a valid code may learn that a name is taken: there is no other way to choose one.
-      if (await repository.existsBy({ usernameIndex })) throw new ApiError('already_exists', 'This user name is taken', { errors: [{ path: 'username', message: 'is taken' }] });
+      if (await repository.existsBy({ usernameIndex }))
+        throw new ApiError('already_exists', 'This user name is taken', { errors: [{ path: 'username', message: 'is taken' }] });
       const vault = await this.keyRing.vault(tx, accountSubject(current));
       const username = vault.seal('account.username', current.id, dto.username);
-      await repository.update({ id: current.id }, { status: 'ACTIVE', usernameIndex, username, password, codeHash: null, codeExpiresAt: null, failedAttempts: 0 });
-      await this.audit.append(tx, { action: 'account.activate', outcome: 'ok', actor: current, requestId, hospitalId: current.hospitalId, subjectId: current.id });
+      await repository.update(
+        { id: current.id },
+        { status: 'ACTIVE', usernameIndex, username, password, codeHash: null, codeExpiresAt: null, failedAttempts: 0 },
+      );
+      await this.audit.append(tx, {
+        action: 'account.activate',
+        outcome: 'ok',
+        actor: current,
+        requestId,
+        hospitalId: current.hospitalId,
+        subjectId: current.id,
+      });
       return this.accounts.toResponse(tx, { ...current, status: 'ACTIVE' });
     });
   }
@@ -76,7 +89,10 @@ export class LoginService {
     const account = await this.database.reader.getRepository(AccountEntity).findOneBy({ id: actor.id });
     if (!account?.username) throw notFound();
     const vault = await this.keyRing.vault(this.database.reader, accountSubject(account));
-    checkPassword(dto.newPassword, { minLength: this.config.login.passwordMinLength, username: vault.open('account.username', account.id, account.username) });
+    checkPassword(dto.newPassword, {
+      minLength: this.config.login.passwordMinLength,
+      username: vault.open('account.username', account.id, account.username),
+    });
     const proved = await this.hasher.verify(account.id, account.password, dto.currentPassword);
     const password = proved ? await this.hasher.hash(account.id, dto.newPassword) : null;
     const done = await this.database.transaction(async (tx) => {
@@ -87,7 +103,14 @@ export class LoginService {
       }
       await tx.getRepository(AccountEntity).update({ id: actor.id }, { password, failedAttempts: 0 });
       await this.sessions.endOthers(tx, actor.id, actor.sessionId);
-      await this.audit.append(tx, { action: 'password.change', outcome: 'ok', actor, requestId: actor.requestId, subjectId: actor.id, hospitalId: actor.hospitalId });
+      await this.audit.append(tx, {
+        action: 'password.change',
+        outcome: 'ok',
+        actor,
+        requestId: actor.requestId,
+        subjectId: actor.id,
+        hospitalId: actor.hospitalId,
+      });
       return true;
     });
     if (!done) throw new ApiError('invalid_credentials');
@@ -101,19 +124,42 @@ export class LoginService {
 
   private async succeed(tx: EntityManager, account: AccountEntity, requestId: string): Promise<TokenResponse> {
     if (account.failedAttempts > 0) await tx.getRepository(AccountEntity).update({ id: account.id }, { failedAttempts: 0 });
-    await this.audit.append(tx, { action: 'login', outcome: 'ok', actor: account, requestId, hospitalId: account.hospitalId, subjectId: account.id });
+    await this.audit.append(tx, {
+      action: 'login',
+      outcome: 'ok',
+      actor: account,
+      requestId,
+      hospitalId: account.hospitalId,
+      subjectId: account.id,
+    });
     return this.sessions.open(tx, account);
   }
 
   private async fail(tx: EntityManager, account: AccountEntity | null, proved: boolean, requestId: string): Promise<void> {
     const reason = !account ? 'unknown' : proved ? account.status.toLowerCase() : 'wrong_password';
-    await this.audit.append(tx, { action: 'login', outcome: 'denied', actor: account, requestId, hospitalId: account?.hospitalId ?? null, subjectId: account?.id ?? null, reason });
+    await this.audit.append(tx, {
+      action: 'login',
+      outcome: 'denied',
+      actor: account,
+      requestId,
+      hospitalId: account?.hospitalId ?? null,
+      subjectId: account?.id ?? null,
+      reason,
+    });
     if (!account || account.status !== 'ACTIVE' || proved) return;
     const failedAttempts = account.failedAttempts + 1;
     const locks = failedAttempts >= this.config.login.maxAttempts;
     await tx.getRepository(AccountEntity).update({ id: account.id }, { failedAttempts, ...(locks ? { status: 'LOCKED' as const } : {}) });
     if (!locks) return;
     await this.revocations.revoke(tx, account.id);
-    await this.audit.append(tx, { action: 'account.lock', outcome: 'ok', actor: null, requestId, hospitalId: account.hospitalId, subjectId: account.id, reason: 'too_many_attempts' });
+    await this.audit.append(tx, {
+      action: 'account.lock',
+      outcome: 'ok',
+      actor: null,
+      requestId,
+      hospitalId: account.hospitalId,
+      subjectId: account.id,
+      reason: 'too_many_attempts',
+    });
   }
 }

@@ -11,5 +11,7 @@ export function newCode(): string {
 
 /** What is stored of a code: SHA-256 of its letters. A code of 130 random bits needs no salt. Case and separators do not count. */
 export function codeHash(code: string): Buffer {
-  return createHash('sha256').update(code.toUpperCase().replace(/[^A-Z0-9]/g, '')).digest();
+  return createHash('sha256')
+    .update(code.toUpperCase().replace(/[^A-Z0-9]/g, ''))
+    .digest();
 }

@@ -39,7 +39,10 @@ export class RegistrationService {
       const created = await this.accounts.create(tx, { ...person, id }, { username: login.username, password, status: 'PENDING' });
       if (created) await store(tx, id);
       const event = { action: 'account.register', actor: null, requestId, hospitalId: person.hospitalId, kind: person.role } as const;
-      await this.audit.append(tx, created ? { ...event, outcome: 'ok', subjectId: id } : { ...event, outcome: 'denied', reason: 'username_taken' });
+      await this.audit.append(
+        tx,
+        created ? { ...event, outcome: 'ok', subjectId: id } : { ...event, outcome: 'denied', reason: 'username_taken' },
+      );
     });
     return { status: 'PENDING' };
   }

@@ -36,7 +36,14 @@ export class SessionsService {
   /** Opens a session for an account whose password was just proved. */
   async open(tx: EntityManager, account: AccountEntity): Promise<TokenResponse> {
     const now = this.clock.now();
-    const session = { id: newId(now), accountId: account.id, createdAt: now, lastUsedAt: now, expiresAt: now + this.config.token.sessionSeconds * 1000, endedAt: null };
+    const session = {
+      id: newId(now),
+      accountId: account.id,
+      createdAt: now,
+      lastUsedAt: now,
+      expiresAt: now + this.config.token.sessionSeconds * 1000,
+      endedAt: null,
+    };
     await tx.getRepository(SessionEntity).insert(session);
     return this.tokensFor(account, session, (await this.addToken(tx, session)).token);
   }
@@ -51,14 +58,29 @@ export class SessionsService {
       if (!row || !session || !account || account.status !== 'ACTIVE' || session.endedAt !== null || session.expiresAt <= now) return null;
       if (row.usedAt !== null && !(await this.mayRepeat(tx, row, now))) {
         await this.end(tx, session.id);
-        await this.audit.append(tx, { action: 'refresh', outcome: 'denied', actor: account, requestId, subjectId: session.id, hospitalId: account.hospitalId, reason: 'reused' });
+        await this.audit.append(tx, {
+          action: 'refresh',
+          outcome: 'denied',
+          actor: account,
+          requestId,
+          subjectId: session.id,
+          hospitalId: account.hospitalId,
+          reason: 'reused',
+        });
         return null; // committed: the family is dead
       }
       if (row.usedAt === null && row.expiresAt <= now) return null;
       const next = await this.addToken(tx, session);
       await tx.getRepository(RefreshTokenEntity).update({ hash: row.hash }, { usedAt: row.usedAt ?? now, successor: next.hash });
       await tx.getRepository(SessionEntity).update({ id: session.id }, { lastUsedAt: now });
-      await this.audit.append(tx, { action: 'refresh', outcome: 'ok', actor: account, requestId, subjectId: session.id, hospitalId: account.hospitalId });
+      await this.audit.append(tx, {
+        action: 'refresh',
+        outcome: 'ok',
+        actor: account,
+        requestId,
+        subjectId: session.id,
+        hospitalId: account.hospitalId,
+      });
       return this.tokensFor(account, session, next.token);
     });
     if (!answer) throw new ApiError('invalid_refresh_token');
@@ -71,13 +93,21 @@ export class SessionsService {
       const session = await tx.getRepository(SessionEntity).findOneBy({ id: sessionId, accountId: actor.id });
       if (!session) throw notFound();
       await this.end(tx, sessionId);
-      await this.audit.append(tx, { action: 'logout', outcome: 'ok', actor, requestId: actor.requestId, subjectId: sessionId, hospitalId: actor.hospitalId });
+      await this.audit.append(tx, {
+        action: 'logout',
+        outcome: 'ok',
+        actor,
+        requestId: actor.requestId,
+        subjectId: sessionId,
+        hospitalId: actor.hospitalId,
+      });
     });
   }
 
   /** Ends every session of an account except one. */
   async endOthers(tx: EntityManager, accountId: string, keep: string | null): Promise<void> {
-    for (const { id } of await tx.getRepository(SessionEntity).findBy({ accountId, endedAt: IsNull() })) if (id !== keep) await this.end(tx, id);
+    for (const { id } of await tx.getRepository(SessionEntity).findBy({ accountId, endedAt: IsNull() }))
+      if (id !== keep) await this.end(tx, id);
   }
 
   async list(actor: Actor): Promise<SessionResponse[]> {
@@ -111,7 +141,9 @@ export class SessionsService {
     const now = this.clock.now();
     const expiresAt = Math.min(now + this.config.token.refreshIdleSeconds * 1000, session.expiresAt);
     const hash = tokenHash(token);
-    await tx.getRepository(RefreshTokenEntity).insert({ hash, sessionId: session.id, createdAt: now, expiresAt, usedAt: null, successor: null });
+    await tx
+      .getRepository(RefreshTokenEntity)
+      .insert({ hash, sessionId: session.id, createdAt: now, expiresAt, usedAt: null, successor: null });
     return { token, hash };
   }
 

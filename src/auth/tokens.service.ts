@@ -69,7 +69,10 @@ export class TokensService {
       amr: ['pwd'],
     };
     // The type of signing options knows secrets as text only; jsonwebtoken takes a KeyObject and is several times faster with it.
-    return this.jwt.sign({ ...claims }, { privateKey: key.privateKey as never, algorithm: 'ES256', keyid: key.kid, header: { alg: 'ES256', typ: TYPE, kid: key.kid } });
+    return this.jwt.sign(
+      { ...claims },
+      { privateKey: key.privateKey as never, algorithm: 'ES256', keyid: key.kid, header: { alg: 'ES256', typ: TYPE, kid: key.kid } },
+    );
   }
 
   /** The key for a token's signature, when the token has the one form that is accepted; otherwise undefined. The header is read, never believed. */

@@ -1,5 +1,15 @@
 import { applyDecorators, HttpCode, type Type } from '@nestjs/common';
-import { ApiBearerAuth, ApiHeader, ApiOperation, ApiProperty, ApiPropertyOptional, ApiResponse, ApiTags, getSchemaPath, ApiExtraModels } from '@nestjs/swagger';
+import {
+  ApiBearerAuth,
+  ApiHeader,
+  ApiOperation,
+  ApiProperty,
+  ApiPropertyOptional,
+  ApiResponse,
+  ApiTags,
+  getSchemaPath,
+  ApiExtraModels,
+} from '@nestjs/swagger';
 import { PROBLEMS, type ProblemCode } from './errors';
 
 /** One element at fault. */
@@ -42,7 +52,11 @@ function problemResponses(codes: readonly ProblemCode[]): MethodDecorator[] {
   const byStatus = new Map<number, string[]>();
   for (const code of codes) byStatus.set(PROBLEMS[code][0], [...(byStatus.get(PROBLEMS[code][0]) ?? []), code]);
   return [...byStatus].map(([status, found]) =>
-    ApiResponse({ status, description: found.map((code) => `\`${code}\``).join(', '), content: { 'application/problem+json': { schema: { $ref: getSchemaPath(Problem) } } } }),
+    ApiResponse({
+      status,
+      description: found.map((code) => `\`${code}\``).join(', '),
+      content: { 'application/problem+json': { schema: { $ref: getSchemaPath(Problem) } } },
+    }),
   );
 }
 
@@ -62,6 +76,8 @@ export function Api(tag: string, summary: string, answer: Type | [Type] | null, 
     ApiResponse({ status, description: 'Done', ...body }),
     ...problemResponses([...ALWAYS, ...(options.open ? [] : GUARDED), ...(options.problems ?? [])]),
     ...(options.open ? [] : [ApiBearerAuth()]),
-    ...(options.idempotent ? [ApiHeader({ name: 'Idempotency-Key', required: false, description: 'Makes a retried request have one effect' })] : []),
+    ...(options.idempotent
+      ? [ApiHeader({ name: 'Idempotency-Key', required: false, description: 'Makes a retried request have one effect' })]
+      : []),
   );
 }

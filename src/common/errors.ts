@@ -46,7 +46,11 @@ export class ApiError extends Error {
     readonly code: ProblemCode,
     /** A sentence for the caller, without personal data. */
     readonly detail: string = PROBLEMS[code][1],
-    readonly extra: { readonly errors?: readonly FieldError[]; readonly headers?: Readonly<Record<string, string>>; readonly links?: Readonly<Record<string, string>> } = {},
+    readonly extra: {
+      readonly errors?: readonly FieldError[];
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly links?: Readonly<Record<string, string>>;
+    } = {},
   ) {
     super(`${code}: ${detail}`);
     this.name = 'ApiError';

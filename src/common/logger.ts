@@ -38,7 +38,10 @@ export function openLogs(options: { dir: string; level: string; console: boolean
   const [appFile, auditFile] = [file('ehr.log'), file('audit.log')];
   const common = { base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: describeError } };
   const targets = [{ level: options.level as pino.Level, stream: appFile }];
-  const app = pino({ ...common, level: options.level }, pino.multistream(options.console ? [...targets, { level: options.level as pino.Level, stream: process.stdout }] : targets));
+  const app = pino(
+    { ...common, level: options.level },
+    pino.multistream(options.console ? [...targets, { level: options.level as pino.Level, stream: process.stdout }] : targets),
+  );
   const audit = pino({ ...common, level: 'info' }, auditFile);
   const close = async (): Promise<void> => {
     await Promise.all([appFile, auditFile].map((stream) => new Promise<void>((done) => stream.end(() => done()))));
@@ -56,6 +59,9 @@ export class NestLog implements LoggerService {
     this.logger.warn({ context }, String(message));
   }
   error(message: unknown, ...rest: unknown[]): void {
-    this.logger.error({ err: message instanceof Error ? message : undefined, context: rest.at(-1) }, message instanceof Error ? message.name : String(message));
+    this.logger.error(
+      { err: message instanceof Error ? message : undefined, context: rest.at(-1) },
+      message instanceof Error ? message.name : String(message),
+    );
   }
 }

@@ -26,4 +26,6 @@ export const OwnIdParam = createParamDecorator((name: string, context: Execution
 });
 
 /** The id under which the log and the trail know this request. */
-export const RequestId = createParamDecorator((_: unknown, context: ExecutionContext): string => context.switchToHttp().getRequest<FastifyRequest>().id);
+export const RequestId = createParamDecorator(
+  (_: unknown, context: ExecutionContext): string => context.switchToHttp().getRequest<FastifyRequest>().id,
+);

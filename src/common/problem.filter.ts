@@ -35,7 +35,8 @@ function fromCrypto(code: string): ApiError {
 /** Whatever was thrown, as the error that the client meets. Nothing of a foreign error's text is passed on. */
 function toApiError(exception: unknown): ApiError {
   if (exception instanceof ApiError) return exception;
-  if (exception instanceof Error && (exception.name === 'CryptoError' || exception.name === 'HasherBusy')) return fromCrypto(String(Reflect.get(exception, 'code')));
+  if (exception instanceof Error && (exception.name === 'CryptoError' || exception.name === 'HasherBusy'))
+    return fromCrypto(String(Reflect.get(exception, 'code')));
   return new ApiError(BY_STATUS.get(statusOf(exception)) ?? 'internal_error');
 }
 
@@ -56,7 +57,11 @@ function problemBody(error: ApiError, requestId: string): Record<string, unknown
 /** Writes an error as `application/problem+json`. */
 function sendProblem(reply: FastifyReply, error: ApiError, requestId: string): void {
   const headers = { ...(error.status === 401 ? { 'www-authenticate': 'Bearer' } : {}), ...error.extra.headers };
-  void reply.status(error.status).headers(headers).type('application/problem+json; charset=utf-8').send(JSON.stringify(problemBody(error, requestId)));
+  void reply
+    .status(error.status)
+    .headers(headers)
+    .type('application/problem+json; charset=utf-8')
+    .send(JSON.stringify(problemBody(error, requestId)));
 }
 
 /** The one error filter. Server faults (5xx) are logged with their stack, client faults with their code. */
@@ -68,7 +73,13 @@ export class ProblemFilter implements ExceptionFilter {
     const http = host.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
     const error = toApiError(exception);
-    const entry = { requestId: request.id, method: request.method, route: request.routeOptions.url, code: error.code, status: error.status };
+    const entry = {
+      requestId: request.id,
+      method: request.method,
+      route: request.routeOptions.url,
+      code: error.code,
+      status: error.status,
+    };
     if (error.status >= 500) this.logs.app.error({ ...entry, err: exception }, 'request failed');
     else this.logs.app.warn(entry, 'request refused');
     sendProblem(http.getResponse<FastifyReply>(), error, request.id);

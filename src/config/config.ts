@@ -18,7 +18,8 @@ function text(env: Env, name: string, fallback: string): string {
 
 function integer(env: Env, name: string, fallback: number, min: number, max: number): number {
   const value = env[name] ?? String(fallback);
-  if (!/^\d{1,12}$/.test(value) || Number(value) < min || Number(value) > max) throw new ConfigError(name, `must be a whole number from ${min} to ${max}`);
+  if (!/^\d{1,12}$/.test(value) || Number(value) < min || Number(value) > max)
+    throw new ConfigError(name, `must be a whole number from ${min} to ${max}`);
   return Number(value);
 }
 
@@ -73,7 +74,10 @@ export function readConfig(env: Env = process.env) {
       loginsPerMinute: integer(env, 'LOGINS_PER_MINUTE', 30, 1, 100_000_000),
       docs: flag(env, 'DOCS_ENABLED', env['NODE_ENV'] !== 'production'),
       /** Addresses of the proxies in front, comma separated (IP or CIDR); empty trusts nobody's X-Forwarded-For. */
-      trustedProxies: (env['TRUSTED_PROXIES'] ?? '').split(',').map((item) => item.trim()).filter((item) => item !== ''),
+      trustedProxies: (env['TRUSTED_PROXIES'] ?? '')
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== ''),
     },
     /** First part of every hospital's ledger origin: `<base>/<hospital id>`. */
     ledgerOriginBase: text(env, 'LEDGER_ORIGIN_BASE', 'ledger.bjwt-ehr.invalid'),

@@ -30,15 +30,17 @@ export class SerialExecutor {
   constructor(private readonly runner: QueryRunner) {
     const query = runner.query.bind(runner) as (sql: string, parameters?: unknown[], structured?: boolean) => Promise<unknown>;
     // A deferred BEGIN that reads before it writes fails at once when another process wrote meanwhile; IMMEDIATE waits its turn instead.
-    const immediate = (sql: string, parameters?: unknown[], structured?: boolean) => query(sql === 'BEGIN TRANSACTION' ? 'BEGIN IMMEDIATE' : sql, parameters, structured);
+    const immediate = (sql: string, parameters?: unknown[], structured?: boolean) =>
+      query(sql === 'BEGIN TRANSACTION' ? 'BEGIN IMMEDIATE' : sql, parameters, structured);
     runner.query = immediate as QueryRunner['query'];
   }
 
   /** Queues a unit; resolves with its value after the commit is durable. */
   run<T>(work: Work<T>): Promise<T> {
-    if (this.waiting.length >= MAX_WAITING) return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', { headers: { 'retry-after': '1' } }));
+    if (this.waiting.length >= MAX_WAITING)
+      return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', { headers: { 'retry-after': '1' } }));
     return new Promise<T>((resolve, reject) => {
-      this.waiting.push({ work, effects: [], resolve: resolve as (value: unknown) => void, reject });
+      this.waiting.push({ work, effects: [], resolve: resolve, reject });
       this.draining ??= this.drain();
     });
   }

@@ -16,11 +16,16 @@ export function sqliteDriver(): unknown {
  * overwritten. trusted_schema OFF: a doctored schema cannot call functions.
  */
 function prepareWriter(db: Pragmas): void {
-  for (const setting of ['synchronous = FULL', 'secure_delete = ON', 'trusted_schema = OFF', 'wal_autocheckpoint = 4000']) db.pragma(setting);
+  for (const setting of ['synchronous = FULL', 'secure_delete = ON', 'trusted_schema = OFF', 'wal_autocheckpoint = 4000'])
+    db.pragma(setting);
 }
 
 /** Options of both connections to a SQLite file; the reader refuses to write. */
-export function sqliteOptions(file: string, common: Pick<BetterSqlite3DataSourceOptions, 'entities' | 'migrations'>, readonly: boolean): BetterSqlite3DataSourceOptions {
+export function sqliteOptions(
+  file: string,
+  common: Pick<BetterSqlite3DataSourceOptions, 'entities' | 'migrations'>,
+  readonly: boolean,
+): BetterSqlite3DataSourceOptions {
   return {
     ...common,
     type: 'better-sqlite3',
@@ -30,6 +35,8 @@ export function sqliteOptions(file: string, common: Pick<BetterSqlite3DataSource
     migrationsTransactionMode: 'each',
     logging: false,
     statementCacheSize: 500,
-    ...(readonly ? { readonly, fileMustExist: true, prepareDatabase: (db: Pragmas) => void db.pragma('trusted_schema = OFF') } : { enableWAL: true, prepareDatabase: prepareWriter }),
+    ...(readonly
+      ? { readonly, fileMustExist: true, prepareDatabase: (db: Pragmas) => void db.pragma('trusted_schema = OFF') }
+      : { enableWAL: true, prepareDatabase: prepareWriter }),
   };
 }

@@ -3,7 +3,16 @@ import { type Actor, CurrentActor, Roles } from '../common/actor';
 import { Api } from '../common/api-docs';
 import { IdParam, OwnIdParam } from '../common/params';
 import { StaffResponse } from '../hospital/hospital.dto';
-import { AnswerDto, AnsweredResponse, AskDto, DossierResponse, QuestionPage, QuestionQuery, QuestionResponse, WorklistResponse } from './doctor.dto';
+import {
+  AnswerDto,
+  AnsweredResponse,
+  AskDto,
+  DossierResponse,
+  QuestionPage,
+  QuestionQuery,
+  QuestionResponse,
+  WorklistResponse,
+} from './doctor.dto';
 import { DoctorsService } from './doctors.service';
 import { QuestionsService } from './questions.service';
 
@@ -32,7 +41,10 @@ export class DoctorController {
   @Roles('DOCTOR', 'HOSPITAL')
   @Api('doctors', 'A doctor’s information on paper', null, { produces: 'application/pdf', problems: ['not_found'] })
   async print(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string): Promise<StreamableFile> {
-    return new StreamableFile(await this.doctors.print(actor, id), { type: 'application/pdf', disposition: 'inline; filename="doctor.pdf"' });
+    return new StreamableFile(await this.doctors.print(actor, id), {
+      type: 'application/pdf',
+      disposition: 'inline; filename="doctor.pdf"',
+    });
   }
 
   @Get('hospitals/:id/staff/:doctorId/dossier')
@@ -58,7 +70,11 @@ export class DoctorController {
 
   @Post('questions/:id/answer')
   @Roles('PATIENT')
-  @Api('questions', 'Answers a question; the answer is sealed', AnsweredResponse, { status: 201, idempotent: true, problems: ['not_found', 'conflict'] })
+  @Api('questions', 'Answers a question; the answer is sealed', AnsweredResponse, {
+    status: 201,
+    idempotent: true,
+    problems: ['not_found', 'conflict'],
+  })
   answer(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Body() dto: AnswerDto): Promise<AnsweredResponse> {
     return this.questions.answer(actor, id, dto.text);
   }

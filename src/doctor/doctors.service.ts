@@ -46,7 +46,10 @@ export class DoctorsService {
 
   async print(actor: Actor, id: string): Promise<Buffer> {
     const staff = await this.staff.read(actor, id, 'staff.print');
-    const [printedBy, hospital] = [await this.accounts.people(this.database.reader, [actor.id]), await this.hospitals.names(this.database.reader, [staff.hospitalId])];
+    const [printedBy, hospital] = [
+      await this.accounts.people(this.database.reader, [actor.id]),
+      await this.hospitals.names(this.database.reader, [staff.hospitalId]),
+    ];
     const counts = await this.entries.counts(id);
     return renderPdf({
       title: 'Health worker',
@@ -55,7 +58,12 @@ export class DoctorsService {
       printedAt: new Date(this.clock.now()),
       sections: [
         { heading: 'Person', facts: staffFacts(staff) },
-        { heading: 'Entries', columns: COLUMNS, rows: counts.map((row: EntryCountResponse) => [row.kind, row.status, String(row.count)]), empty: 'Nothing was added yet.' },
+        {
+          heading: 'Entries',
+          columns: COLUMNS,
+          rows: counts.map((row: EntryCountResponse) => [row.kind, row.status, String(row.count)]),
+          empty: 'Nothing was added yet.',
+        },
       ],
     });
   }

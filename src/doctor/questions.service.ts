@@ -49,11 +49,20 @@ export class QuestionsService {
 
   list(actor: Actor, patientId: string, query: QuestionQuery): Promise<Page<QuestionResponse>> {
     return this.access.read(actor, 'question.list', { patientId }, async (manager, grant) => {
-      const builder = manager.createQueryBuilder(QuestionEntity, 'q').where('q.patientId = :patientId', { patientId }).orderBy('q.id').limit(query.limit + 1);
+      const builder = manager
+        .createQueryBuilder(QuestionEntity, 'q')
+        .where('q.patientId = :patientId', { patientId })
+        .orderBy('q.id')
+        .limit(query.limit + 1);
       const after = cursorId(query);
       if (after !== undefined) builder.andWhere('q.id > :after', { after });
       if (query.status !== undefined) builder.andWhere('q.status = :status', { status: query.status });
-      const page = toPage(await builder.getMany(), query.limit, (row) => row.id, (row) => row);
+      const page = toPage(
+        await builder.getMany(),
+        query.limit,
+        (row) => row.id,
+        (row) => row,
+      );
       const vault = await this.vault(manager, grant);
       grant.note({ ids: page.items.map((row) => row.id) });
       return { items: await Promise.all(page.items.map((row) => this.toResponse(manager, vault, row))), nextCursor: page.nextCursor };
@@ -74,10 +83,18 @@ export class QuestionsService {
       const resource = questionnaireResponse(row, vault.open('question.text', id, row.text), text, isoTime(this.clock.now()));
       const [block] = await this.sealing.sealFinished(tx, grant, [{ kind: 'QuestionnaireResponse', text: resource, block: 'answer' }]);
       if (!block) throw new Error('nothing was sealed');
-      const changes = { status: 'answered' as const, answeredAt: block.sealedAt, answerRecordId: block.recordId, answer: vault.seal('question.answer', id, text) };
+      const changes = {
+        status: 'answered' as const,
+        answeredAt: block.sealedAt,
+        answerRecordId: block.recordId,
+        answer: vault.seal('question.answer', id, text),
+      };
       await tx.getRepository(QuestionEntity).update({ id }, changes);
       grant.note({ kind: 'QuestionnaireResponse', subjectId: block.recordId });
-      return { question: await this.toResponse(tx, vault, { ...row, ...changes }), sealed: { ...block, sealedAt: isoTime(block.sealedAt) } };
+      return {
+        question: await this.toResponse(tx, vault, { ...row, ...changes }),
+        sealed: { ...block, sealedAt: isoTime(block.sealedAt) },
+      };
     });
   }
 

@@ -68,7 +68,14 @@ export class ImportService {
       const digest = this.blindIndex.unique(hospitalId, 'directory.content', createHash('sha256').update(item.text).digest('hex'));
       if (!(await tx.getRepository(DirectoryEntity).existsBy({ hospitalId, digest }))) {
         const id = newId(this.clock.now());
-        const row = { id, hospitalId, kind: item.resourceType, digest, content: vault.seal('directory.content', id, item.text), createdAt: this.clock.now() };
+        const row = {
+          id,
+          hospitalId,
+          kind: item.resourceType,
+          digest,
+          content: vault.seal('directory.content', id, item.text),
+          createdAt: this.clock.now(),
+        };
         await tx.createQueryBuilder().insert().into(DirectoryEntity).values(row).updateEntity(false).execute();
         added += 1;
       }

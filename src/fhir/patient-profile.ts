@@ -7,7 +7,9 @@ type Json = Record<string, unknown>;
 const IDENTIFIER_TYPES = ['NI', 'SS', 'MR', 'PPN', 'DL'];
 
 function objects(value: unknown): Json[] {
-  return Array.isArray(value) ? value.filter((item): item is Json => typeof item === 'object' && item !== null && !Array.isArray(item)) : [];
+  return Array.isArray(value)
+    ? value.filter((item): item is Json => typeof item === 'object' && item !== null && !Array.isArray(item))
+    : [];
 }
 
 function text(value: unknown): string | undefined {
@@ -43,7 +45,9 @@ function address(patient: Json): string | undefined {
   const first = objects(patient['address'])[0];
   if (!first) return undefined;
   const lines = Array.isArray(first['line']) ? first['line'].filter((line): line is string => typeof line === 'string') : [];
-  const parts = [...lines, first['postalCode'], first['city'], first['state'], first['country']].map(text).filter((part) => part !== undefined);
+  const parts = [...lines, first['postalCode'], first['city'], first['state'], first['country']]
+    .map(text)
+    .filter((part) => part !== undefined);
   return parts.length > 0 ? parts.join(', ').slice(0, 500) : text(first['text'])?.slice(0, 500);
 }
 

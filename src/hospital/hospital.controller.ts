@@ -4,7 +4,18 @@ import { Api } from '../common/api-docs';
 import { IdParam, OwnIdParam, RequestId } from '../common/params';
 import { PageQuery } from '../common/page';
 import { PendingResponse } from '../auth/auth.dto';
-import { AddedStaffResponse, CreatedHospitalResponse, CreateHospitalDto, DepartureDto, HospitalPage, HospitalResponse, RegisterDoctorDto, StaffPage, StaffProfileDto, StaffResponse } from './hospital.dto';
+import {
+  AddedStaffResponse,
+  CreatedHospitalResponse,
+  CreateHospitalDto,
+  DepartureDto,
+  HospitalPage,
+  HospitalResponse,
+  RegisterDoctorDto,
+  StaffPage,
+  StaffProfileDto,
+  StaffResponse,
+} from './hospital.dto';
 import { HospitalsService } from './hospitals.service';
 import { StaffService } from './staff.service';
 
@@ -17,7 +28,11 @@ export class HospitalController {
 
   @Post('auth/register/doctor')
   @Public()
-  @Api('auth', 'A doctor registers; the hospital approves', PendingResponse, { status: 202, open: true, problems: ['password_unacceptable'] })
+  @Api('auth', 'A doctor registers; the hospital approves', PendingResponse, {
+    status: 202,
+    open: true,
+    problems: ['password_unacceptable'],
+  })
   register(@Body() dto: RegisterDoctorDto, @RequestId() requestId: string): Promise<PendingResponse> {
     return this.staff.register(dto, requestId);
   }
@@ -52,15 +67,26 @@ export class HospitalController {
 
   @Post('hospitals/:id/staff')
   @Roles('HOSPITAL')
-  @Api('hospitals', 'Adds a doctor and gives the one-time code for the login', AddedStaffResponse, { status: 201, idempotent: true, problems: ['not_found'] })
+  @Api('hospitals', 'Adds a doctor and gives the one-time code for the login', AddedStaffResponse, {
+    status: 201,
+    idempotent: true,
+    problems: ['not_found'],
+  })
   addStaff(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string, @Body() dto: StaffProfileDto): Promise<AddedStaffResponse> {
     return this.staff.add(actor, id, dto);
   }
 
   @Post('hospitals/:id/staff/:doctorId/departure')
   @Roles('HOSPITAL')
-  @Api('hospitals', 'Records that a worker leaves: the login ends at once, the history stays', StaffResponse, { problems: ['not_found', 'conflict'] })
-  depart(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string, @IdParam('doctorId') doctorId: string, @Body() dto: DepartureDto): Promise<StaffResponse> {
+  @Api('hospitals', 'Records that a worker leaves: the login ends at once, the history stays', StaffResponse, {
+    problems: ['not_found', 'conflict'],
+  })
+  depart(
+    @CurrentActor() actor: Actor,
+    @OwnIdParam('id') id: string,
+    @IdParam('doctorId') doctorId: string,
+    @Body() dto: DepartureDto,
+  ): Promise<StaffResponse> {
     return this.staff.depart(actor, id, doctorId, dto);
   }
 }

@@ -32,16 +32,33 @@ export class HospitalsService {
     return this.idempotency.transaction(actor, async (tx) => {
       const createdAt = this.clock.now();
       const id = newId(createdAt);
-      const row = { id, name: dto.name, city: dto.city, country: dto.country, ledgerOrigin: `${this.config.ledgerOriginBase}/${id}`, createdAt };
+      const row = {
+        id,
+        name: dto.name,
+        city: dto.city,
+        country: dto.country,
+        ledgerOrigin: `${this.config.ledgerOriginBase}/${id}`,
+        createdAt,
+      };
       await tx.getRepository(HospitalEntity).insert(row);
-      await this.audit.append(tx, { action: 'hospital.create', outcome: 'ok', actor, requestId: actor.requestId, hospitalId: id, subjectId: id });
+      await this.audit.append(tx, {
+        action: 'hospital.create',
+        outcome: 'ok',
+        actor,
+        requestId: actor.requestId,
+        hospitalId: id,
+        subjectId: id,
+      });
       const activation = await this.accounts.issue(tx, actor, { id, role: 'HOSPITAL', hospitalId: id, name: dto.name });
       return { ...toResponse(row), activation };
     });
   }
 
   async list(query: PageQuery): Promise<Page<HospitalResponse>> {
-    const builder = this.database.reader.createQueryBuilder(HospitalEntity, 'h').orderBy('h.id').limit(query.limit + 1);
+    const builder = this.database.reader
+      .createQueryBuilder(HospitalEntity, 'h')
+      .orderBy('h.id')
+      .limit(query.limit + 1);
     const after = cursorId(query);
     if (after !== undefined) builder.where('h.id > :after', { after });
     return toPage(await builder.getMany(), query.limit, (row) => row.id, toResponse);
@@ -60,7 +77,10 @@ export class HospitalsService {
   /** Names by id, for views that say where something was done. */
   async names(manager: EntityManager, ids: readonly string[]): Promise<Map<string, string>> {
     if (ids.length === 0) return new Map();
-    const rows = await manager.createQueryBuilder(HospitalEntity, 'h').where('h.id IN (:...ids)', { ids: [...new Set(ids)] }).getMany();
+    const rows = await manager
+      .createQueryBuilder(HospitalEntity, 'h')
+      .where('h.id IN (:...ids)', { ids: [...new Set(ids)] })
+      .getMany();
     return new Map(rows.map((row) => [row.id, row.name]));
   }
 
@@ -76,5 +96,12 @@ export class HospitalsService {
 }
 
 function toResponse(row: HospitalEntity): HospitalResponse {
-  return { id: row.id, name: row.name, city: row.city, country: row.country, ledgerOrigin: row.ledgerOrigin, createdAt: isoTime(row.createdAt) };
+  return {
+    id: row.id,
+    name: row.name,
+    city: row.city,
+    country: row.country,
+    ledgerOrigin: row.ledgerOrigin,
+    createdAt: isoTime(row.createdAt),
+  };
 }

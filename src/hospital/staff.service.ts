@@ -55,7 +55,9 @@ export class StaffService implements OnModuleInit {
   async register(dto: RegisterDoctorDto, requestId: string): Promise<PendingResponse> {
     const { hospitalId, username, password } = dto;
     if (!(await this.hospitals.exists(this.database.reader, hospitalId))) throw invalid('hospitalId', 'must name a hospital');
-    return this.registrations.register({ role: 'DOCTOR', hospitalId, name: dto.name }, { username, password }, requestId, (tx, id) => this.store(tx, id, hospitalId, dto, null));
+    return this.registrations.register({ role: 'DOCTOR', hospitalId, name: dto.name }, { username, password }, requestId, (tx, id) =>
+      this.store(tx, id, hospitalId, dto, null),
+    );
   }
 
   /** The hospital adds a doctor, who chooses a login with the one-time code. */
@@ -75,11 +77,27 @@ export class StaffService implements OnModuleInit {
 
   async list(actor: Actor, hospitalId: string, query: PageQuery): Promise<Page<StaffResponse>> {
     own(actor, hospitalId);
-    const builder = this.database.reader.createQueryBuilder(StaffEntity, 's').where('s.hospitalId = :hospitalId', { hospitalId }).orderBy('s.id').limit(query.limit + 1);
+    const builder = this.database.reader
+      .createQueryBuilder(StaffEntity, 's')
+      .where('s.hospitalId = :hospitalId', { hospitalId })
+      .orderBy('s.id')
+      .limit(query.limit + 1);
     const after = cursorId(query);
     if (after !== undefined) builder.andWhere('s.id > :after', { after });
-    const page = toPage(await builder.getMany(), query.limit, (row) => row.id, (row) => row);
-    await this.audit.record({ action: 'staff.list', outcome: 'ok', actor, requestId: actor.requestId, hospitalId, ids: page.items.map((row) => row.id) });
+    const page = toPage(
+      await builder.getMany(),
+      query.limit,
+      (row) => row.id,
+      (row) => row,
+    );
+    await this.audit.record({
+      action: 'staff.list',
+      outcome: 'ok',
+      actor,
+      requestId: actor.requestId,
+      hospitalId,
+      ids: page.items.map((row) => row.id),
+    });
     return { items: await this.toResponses(this.database.reader, page.items), nextCursor: page.nextCursor };
   }
 
@@ -87,7 +105,14 @@ export class StaffService implements OnModuleInit {
   async read(actor: Actor, id: string, action: 'staff.read' | 'staff.print' = 'staff.read'): Promise<StaffResponse> {
     const row = await this.database.reader.getRepository(StaffEntity).findOneBy({ id });
     const allowed = row && (actor.id === id || (actor.role === 'HOSPITAL' && actor.hospitalId === row.hospitalId));
-    await this.audit.record({ action, outcome: allowed ? 'ok' : 'denied', actor, requestId: actor.requestId, hospitalId: row?.hospitalId ?? null, subjectId: id });
+    await this.audit.record({
+      action,
+      outcome: allowed ? 'ok' : 'denied',
+      actor,
+      requestId: actor.requestId,
+      hospitalId: row?.hospitalId ?? null,
+      subjectId: id,
+    });
     if (!allowed) throw notFound();
     const [response] = await this.toResponses(this.database.reader, [row]);
     if (!response) throw notFound();
@@ -103,9 +128,13 @@ export class StaffService implements OnModuleInit {
       const row = await repository.findOneBy({ id, hospitalId });
       if (!row) throw notFound();
       if (row.lastDay !== null) throw new ApiError('conflict', 'The departure is recorded already');
-      if (handOverTo !== null && (handOverTo === id || !(await this.works(tx, handOverTo, hospitalId)))) throw invalid('handOverTo', 'must be another doctor who works at this hospital');
+      if (handOverTo !== null && (handOverTo === id || !(await this.works(tx, handOverTo, hospitalId))))
+        throw invalid('handOverTo', 'must be another doctor who works at this hospital');
       const vault = await this.keyRing.vault(tx, { subjectId: id, tenantId: hospitalId });
-      await repository.update({ id }, { lastDay: dto.lastDay, handOverTo, departureReason: vault.seal('departure.reason', id, dto.reason) });
+      await repository.update(
+        { id },
+        { lastDay: dto.lastDay, handOverTo, departureReason: vault.seal('departure.reason', id, dto.reason) },
+      );
       await this.accounts.closeFor(tx, actor, id);
       for (const listener of this.listeners) await listener(tx, { id, hospitalId, handOverTo });
       await this.audit.append(tx, { action: 'staff.leave', outcome: 'ok', actor, requestId: actor.requestId, hospitalId, subjectId: id });
@@ -123,12 +152,23 @@ export class StaffService implements OnModuleInit {
   private async store(tx: EntityManager, id: string, hospitalId: string, dto: StaffProfileDto, startedAt: number | null): Promise<void> {
     const vault = await this.keyRing.vault(tx, { subjectId: id, tenantId: hospitalId });
     const profile: StaffProfile = { specialty: dto.specialty, licence: dto.licence ?? null, phone: dto.phone ?? null };
-    const row = { id, hospitalId, profile: vault.seal('doctor.profile', id, JSON.stringify(profile)), startedAt, lastDay: null, departureReason: null, handOverTo: null };
+    const row = {
+      id,
+      hospitalId,
+      profile: vault.seal('doctor.profile', id, JSON.stringify(profile)),
+      startedAt,
+      lastDay: null,
+      departureReason: null,
+      handOverTo: null,
+    };
     await tx.getRepository(StaffEntity).insert(row);
   }
 
   private async toResponses(manager: EntityManager, rows: readonly StaffEntity[]): Promise<StaffResponse[]> {
-    const people = await this.accounts.people(manager, rows.map((row) => row.id));
+    const people = await this.accounts.people(
+      manager,
+      rows.map((row) => row.id),
+    );
     return Promise.all(
       rows.map(async (row) => {
         const vault = await this.keyRing.vault(manager, { subjectId: row.id, tenantId: row.hospitalId });

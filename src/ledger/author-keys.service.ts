@@ -35,7 +35,14 @@ export class AuthorKeysService {
     const vault = await this.keyRing.vault(tx, accountSubject(actor));
     const row = await tx.getRepository(AuthorKeyEntity).findOneBy({ accountId: actor.id });
     const key = row
-      ? { kid: row.kid, privateKey: createPrivateKey({ key: vault.openBytes('account.signing_key', row.kid, row.privateKey), format: 'der', type: 'pkcs8' }) }
+      ? {
+          kid: row.kid,
+          privateKey: createPrivateKey({
+            key: vault.openBytes('account.signing_key', row.kid, row.privateKey),
+            format: 'der',
+            type: 'pkcs8',
+          }),
+        }
       : await this.create(tx, actor);
     this.database.afterCommit(() => this.signing.set(actor.id, key));
     return key;
@@ -55,7 +62,9 @@ export class AuthorKeysService {
     const kid = b64u(thumbprint(jwk));
     const vault = await this.keyRing.vault(tx, accountSubject(actor));
     const sealed = vault.seal('account.signing_key', kid, privateKey.export({ format: 'der', type: 'pkcs8' }));
-    await tx.getRepository(AuthorKeyEntity).insert({ kid, accountId: actor.id, x: jwk.x, custody: 'server', privateKey: sealed, createdAt: this.clock.now() });
+    await tx
+      .getRepository(AuthorKeyEntity)
+      .insert({ kid, accountId: actor.id, x: jwk.x, custody: 'server', privateKey: sealed, createdAt: this.clock.now() });
     return { kid, privateKey };
   }
 }

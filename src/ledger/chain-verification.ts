@@ -33,9 +33,13 @@ interface Row {
 
 /** Walks one chain from block 0 to its head in bounded memory, without stopping the server for others. Never throws for what it finds in the rows. */
 export async function verifyStoredChain(manager: EntityManager, chain: ChainEntity, context: VerificationContext): Promise<ChainReport> {
-  const verifier = createChainVerifier({ ledgerId: ledgerId(await context.originOf(chain.hospitalId)), chainId: chain.chainId, keyOf: context.keyOf });
+  const verifier = createChainVerifier({
+    ledgerId: ledgerId(await context.originOf(chain.hospitalId)),
+    chainId: chain.chainId,
+    keyOf: context.keyOf,
+  });
   const vault = await patientVault(manager, chain, context.keyRing);
-  for (let from = -1; ; ) {
+  for (let from = -1; ;) {
     const rows = await page(manager, chain.chainId, from);
     for (const row of rows) verifier.push(toStoredBlock(row, vault));
     const last = rows.at(-1);

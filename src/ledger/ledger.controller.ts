@@ -32,7 +32,9 @@ export class LedgerController {
   }
 
   @Post('patients/:id/verify')
-  @Api('ledger', 'Walks a patient’s chain and says whether anything sealed was changed, and where', ChainVerdictResponse, { problems: ['not_found'] })
+  @Api('ledger', 'Walks a patient’s chain and says whether anything sealed was changed, and where', ChainVerdictResponse, {
+    problems: ['not_found'],
+  })
   verify(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string): Promise<ChainVerdictResponse> {
     return this.verification.verify(actor, id);
   }

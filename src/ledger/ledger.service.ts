@@ -88,7 +88,12 @@ export class LedgerService {
       refHash: input.refHash ?? ZERO_HASH,
     });
     const vault = await this.vault(tx, grant);
-    const content = { recordId: input.recordId, version: input.version, ciphertext, recordKey: vault.seal('content.record_key', input.recordId, recordKey) };
+    const content = {
+      recordId: input.recordId,
+      version: input.version,
+      ciphertext,
+      recordKey: vault.seal('content.record_key', input.recordId, recordKey),
+    };
     await tx.createQueryBuilder().insert().into(ContentEntity).values(content).updateEntity(false).execute();
     return this.append(tx, grant, head, header, { recordId: input.recordId, version: input.version, attestation });
   }
@@ -124,7 +129,13 @@ export class LedgerService {
     const head = await this.head(manager, grant);
     const block = head && (await manager.getRepository(BlockEntity).findOneBy({ recordId, chainId: head.chainId }));
     if (!block) throw notFound();
-    return { recordId, chainId: b64u(block.chainId), height: block.height, blockHash: block.blockHash.toString('hex'), sealedAt: decodeHeader(block.header).sealedAt };
+    return {
+      recordId,
+      chainId: b64u(block.chainId),
+      height: block.height,
+      blockHash: block.blockHash.toString('hex'),
+      sealedAt: decodeHeader(block.header).sealedAt,
+    };
   }
 
   /** Head of the patient's chain, for a print: what a later copy can be held against. Null when nothing was sealed yet. */
@@ -156,8 +167,22 @@ export class LedgerService {
   private async openChain(tx: EntityManager, grant: Grant, ledger: Buffer): Promise<ChainEntity> {
     const chainId = randomBytes(16);
     const prevHash = genesisHash(ledger, chainId);
-    const empty = { contentCommit: ZERO_HASH, ciphertextHash: ZERO_HASH, attestationHash: ZERO_HASH, authorKeyId: ZERO_HASH, refHash: ZERO_HASH };
-    const header = encodeHeader({ kind: BlockKind['open-chain'], ledgerId: ledger, chainId, height: 0, sealedAt: this.clock.now(), prevHash, ...empty });
+    const empty = {
+      contentCommit: ZERO_HASH,
+      ciphertextHash: ZERO_HASH,
+      attestationHash: ZERO_HASH,
+      authorKeyId: ZERO_HASH,
+      refHash: ZERO_HASH,
+    };
+    const header = encodeHeader({
+      kind: BlockKind['open-chain'],
+      ledgerId: ledger,
+      chainId,
+      height: 0,
+      sealedAt: this.clock.now(),
+      prevHash,
+      ...empty,
+    });
     const hash = blockHash(header);
     const block = { chainId, height: 0, blockHash: hash, prevHash, header, recordId: grant.patientId, version: 0, attestation: null };
     await tx.getRepository(BlockEntity).insert(block);
@@ -166,14 +191,37 @@ export class LedgerService {
     return chain;
   }
 
-  private async append(tx: EntityManager, grant: Grant, head: ChainEntity, header: Buffer, rest: Pick<BlockEntity, 'recordId' | 'version' | 'attestation'>): Promise<SealedBlock> {
+  private async append(
+    tx: EntityManager,
+    grant: Grant,
+    head: ChainEntity,
+    header: Buffer,
+    rest: Pick<BlockEntity, 'recordId' | 'version' | 'attestation'>,
+  ): Promise<SealedBlock> {
     const { chainId } = head;
     const height = head.height + 1;
     const hash = blockHash(header);
-    await tx.createQueryBuilder().insert().into(BlockEntity).values({ chainId, height, blockHash: hash, prevHash: head.headHash, header, ...rest }).updateEntity(false).execute();
-    const moved = await tx.createQueryBuilder().update(ChainEntity).set({ height, headHash: hash }).where('chainId = :chainId AND height = :old', { chainId, old: head.height }).execute();
+    await tx
+      .createQueryBuilder()
+      .insert()
+      .into(BlockEntity)
+      .values({ chainId, height, blockHash: hash, prevHash: head.headHash, header, ...rest })
+      .updateEntity(false)
+      .execute();
+    const moved = await tx
+      .createQueryBuilder()
+      .update(ChainEntity)
+      .set({ height, headHash: hash })
+      .where('chainId = :chainId AND height = :old', { chainId, old: head.height })
+      .execute();
     if (moved.affected !== 1) throw new ApiError('unavailable', 'The chain moved meanwhile; try again');
     grant.note({ headHeight: height });
-    return { recordId: rest.recordId, chainId: b64u(chainId), height, blockHash: hash.toString('hex'), sealedAt: decodeHeader(header).sealedAt };
+    return {
+      recordId: rest.recordId,
+      chainId: b64u(chainId),
+      height,
+      blockHash: hash.toString('hex'),
+      sealedAt: decodeHeader(header).sealedAt,
+    };
   }
 }

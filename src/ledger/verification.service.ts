@@ -44,8 +44,13 @@ export class VerificationService {
   /** Walks every chain, one after another; yields each verdict. For the command line and for tests. */
   async *verifyAll(manager: EntityManager): AsyncGenerator<ChainVerdictResponse> {
     const key = await this.authorKeys.directory(manager);
-    for (let after: Buffer = Buffer.alloc(0); ; ) {
-      const chains = await manager.createQueryBuilder(ChainEntity, 'c').where('c.chainId > :after', { after }).orderBy('c.chainId').limit(CHAINS_A_PAGE).getMany();
+    for (let after: Buffer = Buffer.alloc(0); ;) {
+      const chains = await manager
+        .createQueryBuilder(ChainEntity, 'c')
+        .where('c.chainId > :after', { after })
+        .orderBy('c.chainId')
+        .limit(CHAINS_A_PAGE)
+        .getMany();
       for (const chain of chains) yield toVerdict(chain.patientId, await this.walk(manager, chain, key));
       const last = chains.at(-1);
       if (!last) return;
@@ -58,7 +63,11 @@ export class VerificationService {
     return this.access.read(actor, 'chain.read', { patientId }, async (manager, grant) => {
       const chain = await manager.getRepository(ChainEntity).findOneBy({ patientId, hospitalId: grant.hospitalId });
       if (!chain) throw notFound();
-      const builder = manager.createQueryBuilder(BlockEntity, 'b').where('b.chainId = :chainId', { chainId: chain.chainId }).orderBy('b.height').limit(query.limit + 1);
+      const builder = manager
+        .createQueryBuilder(BlockEntity, 'b')
+        .where('b.chainId = :chainId', { chainId: chain.chainId })
+        .orderBy('b.height')
+        .limit(query.limit + 1);
       const after = cursorId(query);
       if (after !== undefined) builder.andWhere('b.height > :from', { from: await this.heightOf(manager, chain.chainId, after) });
       const page = toPage(await builder.getMany(), query.limit, (row) => row.recordId, toBlock);
@@ -69,19 +78,28 @@ export class VerificationService {
 
   async status(): Promise<LedgerStatusResponse> {
     const { reader } = this.database;
-    const [chains, blocks, authorKeys] = await Promise.all([ChainEntity, BlockEntity, AuthorKeyEntity].map((entity) => reader.getRepository(entity).count()));
+    const [chains, blocks, authorKeys] = await Promise.all(
+      [ChainEntity, BlockEntity, AuthorKeyEntity].map((entity) => reader.getRepository(entity).count()),
+    );
     return { chains: chains ?? 0, blocks: blocks ?? 0, authorKeys: authorKeys ?? 0 };
   }
 
   /** Public keys of authors: what a verifier needs beside the blocks. */
   async keys(query: PageQuery): Promise<Page<AuthorKeyResponse>> {
-    const builder = this.database.reader.createQueryBuilder(AuthorKeyEntity, 'k').orderBy('k.accountId').limit(query.limit + 1);
+    const builder = this.database.reader
+      .createQueryBuilder(AuthorKeyEntity, 'k')
+      .orderBy('k.accountId')
+      .limit(query.limit + 1);
     const after = cursorId(query);
     if (after !== undefined) builder.where('k.accountId > :after', { after });
     return toPage(await builder.getMany(), query.limit, (row) => row.accountId, toKey);
   }
 
-  private async walk(manager: EntityManager, chain: ChainEntity, keyOf?: Awaited<ReturnType<AuthorKeysService['directory']>>): Promise<ChainReport> {
+  private async walk(
+    manager: EntityManager,
+    chain: ChainEntity,
+    keyOf?: Awaited<ReturnType<AuthorKeysService['directory']>>,
+  ): Promise<ChainReport> {
     return verifyStoredChain(manager, chain, {
       originOf: (hospitalId) => this.hospitals.ledgerOrigin(manager, hospitalId),
       keyOf: keyOf ?? (await this.authorKeys.directory(manager)),

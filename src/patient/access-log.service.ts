@@ -21,22 +21,33 @@ export class AccessLogService {
   list(actor: Actor, query: PageQuery): Promise<Page<AccessLogItem>> {
     return this.access.read(actor, 'trail.own', { patientId: actor.id }, async (manager, grant) => {
       const rows = await this.trail.ofPatient(actor.id, query);
-      const people = await this.accounts.people(manager, rows.flatMap((row) => row.actorId ?? []));
-      const hospitals = await this.hospitals.names(manager, rows.flatMap((row) => row.actorHospitalId ?? []));
+      const people = await this.accounts.people(
+        manager,
+        rows.flatMap((row) => row.actorId ?? []),
+      );
+      const hospitals = await this.hospitals.names(
+        manager,
+        rows.flatMap((row) => row.actorHospitalId ?? []),
+      );
       grant.note({ count: rows.length });
-      return toPage(rows, query.limit, (row) => row.id, (row) => ({
-        id: row.id,
-        at: isoTime(row.at),
-        who: row.actorId === null ? null : (people.get(row.actorId)?.name ?? null),
-        role: row.actorRole,
-        hospital: row.actorHospitalId === null ? null : (hospitals.get(row.actorHospitalId) ?? null),
-        action: row.action,
-        outcome: row.outcome,
-        purpose: row.purpose,
-        recordId: row.subjectId,
-        count: row.count,
-        rules: row.rules === null ? [] : row.rules.split(' '),
-      }));
+      return toPage(
+        rows,
+        query.limit,
+        (row) => row.id,
+        (row) => ({
+          id: row.id,
+          at: isoTime(row.at),
+          who: row.actorId === null ? null : (people.get(row.actorId)?.name ?? null),
+          role: row.actorRole,
+          hospital: row.actorHospitalId === null ? null : (hospitals.get(row.actorHospitalId) ?? null),
+          action: row.action,
+          outcome: row.outcome,
+          purpose: row.purpose,
+          recordId: row.subjectId,
+          count: row.count,
+          rules: row.rules === null ? [] : row.rules.split(' '),
+        }),
+      );
     });
   }
 }

@@ -27,7 +27,9 @@ export class ConsentService {
   ) {}
 
   read(actor: Actor): Promise<ConsentResponse> {
-    return this.access.read(actor, 'consent.read', { patientId: actor.id }, async (manager) => this.toResponse(manager, await this.consents.active(manager, actor.id)));
+    return this.access.read(actor, 'consent.read', { patientId: actor.id }, async (manager) =>
+      this.toResponse(manager, await this.consents.active(manager, actor.id)),
+    );
   }
 
   /** Lets a hospital or a doctor elsewhere read the chart until an instant. */
@@ -52,7 +54,11 @@ export class ConsentService {
   }
 
   /** Seals the next version and makes it the active one. Rules whose time is over are not carried on. */
-  private async next(tx: EntityManager, grant: Grant, change: (rules: readonly ConsentRule[]) => readonly ConsentRule[]): Promise<ConsentResponse> {
+  private async next(
+    tx: EntityManager,
+    grant: Grant,
+    change: (rules: readonly ConsentRule[]) => readonly ConsentRule[],
+  ): Promise<ConsentResponse> {
     const active = await this.consents.active(tx, grant.patientId);
     if (active?.contract === 'broken') throw new ApiError('integrity_error', 'The consent contract cannot be read');
     const now = this.clock.now();
@@ -66,7 +72,12 @@ export class ConsentService {
       rules,
     };
     const text = JSON.stringify(contract);
-    const block = await this.ledger.seal(tx, grant, { kind: 'consent', recordId: newId(now), version: contract.version, payload: Buffer.from(text, 'utf8') });
+    const block = await this.ledger.seal(tx, grant, {
+      kind: 'consent',
+      recordId: newId(now),
+      version: contract.version,
+      payload: Buffer.from(text, 'utf8'),
+    });
     await this.consents.activate(tx, { id: grant.patientId, hospitalId: grant.hospitalId }, contract, text, block);
     grant.note({ kind: 'Consent', subjectId: block.recordId });
     return this.toResponse(tx, { contract, version: contract.version, blockHash: block.blockHash });
@@ -75,11 +86,13 @@ export class ConsentService {
   private async toRule(tx: EntityManager, dto: ConsentGrantDto): Promise<ConsentRule> {
     const now = this.clock.now();
     const until = Date.parse(dto.validUntil);
-    if (Number.isNaN(until) || until <= now || until > now + MAX_PERIOD_MS) throw invalid('validUntil', 'must be an instant in the next two years');
+    if (Number.isNaN(until) || until <= now || until > now + MAX_PERIOD_MS)
+      throw invalid('validUntil', 'must be an instant in the next two years');
     const { hospitalId, doctorId } = dto;
     if ((hospitalId === undefined) === (doctorId === undefined)) throw invalid('hospitalId', 'give either hospitalId or doctorId');
     if (hospitalId !== undefined && !(await this.hospitals.exists(tx, hospitalId))) throw invalid('hospitalId', 'must name a hospital');
-    if (doctorId !== undefined && (await this.accounts.people(tx, [doctorId])).get(doctorId)?.role !== 'DOCTOR') throw invalid('doctorId', 'must name a doctor');
+    if (doctorId !== undefined && (await this.accounts.people(tx, [doctorId])).get(doctorId)?.role !== 'DOCTOR')
+      throw invalid('doctorId', 'must name a doctor');
     return {
       id: newId(now),
       effect: 'permit',
@@ -103,7 +116,15 @@ export class ConsentService {
       const hospitalId = 'hospitals' in rule.who ? (rule.who.hospitals[0] ?? null) : null;
       const doctorId = 'doctors' in rule.who ? (rule.who.doctors[0] ?? null) : null;
       const name = hospitalNames.get(hospitalId ?? '') ?? doctors.get(doctorId ?? '')?.name ?? '';
-      return { id: rule.id, hospitalId, doctorId, name, validFrom: rule.validFrom, validUntil: rule.validUntil, actions: [...rule.actions] };
+      return {
+        id: rule.id,
+        hospitalId,
+        doctorId,
+        name,
+        validFrom: rule.validFrom,
+        validUntil: rule.validUntil,
+        actions: [...rule.actions],
+      };
     });
     return { version, base, rules: items, blockHash: active.blockHash };
   }

@@ -32,14 +32,22 @@ export class PatientController {
 
   @Post('auth/register/patient')
   @Public()
-  @Api('auth', 'A patient registers; the hospital approves', PendingResponse, { status: 202, open: true, problems: ['password_unacceptable'] })
+  @Api('auth', 'A patient registers; the hospital approves', PendingResponse, {
+    status: 202,
+    open: true,
+    problems: ['password_unacceptable'],
+  })
   register(@Body() dto: RegisterPatientDto, @RequestId() requestId: string): Promise<PendingResponse> {
     return this.patients.register(dto, requestId);
   }
 
   @Post('patients')
   @Roles('HOSPITAL', 'DOCTOR')
-  @Api('patients', 'Enrols a patient at the own hospital', EnrolledPatientResponse, { status: 201, idempotent: true, problems: ['already_exists'] })
+  @Api('patients', 'Enrols a patient at the own hospital', EnrolledPatientResponse, {
+    status: 201,
+    idempotent: true,
+    problems: ['already_exists'],
+  })
   enrol(@CurrentActor() actor: Actor, @Body() dto: EnrolPatientDto): Promise<EnrolledPatientResponse> {
     return this.patients.enrol(actor, dto);
   }
@@ -67,7 +75,11 @@ export class PatientController {
 
   @Post('patients/me/consent/grants')
   @Roles('PATIENT')
-  @Api('own record', 'Lets a hospital or doctor elsewhere read the own record for a period; sealed', ConsentResponse, { status: 201, idempotent: true, problems: ['not_found', 'conflict'] })
+  @Api('own record', 'Lets a hospital or doctor elsewhere read the own record for a period; sealed', ConsentResponse, {
+    status: 201,
+    idempotent: true,
+    problems: ['not_found', 'conflict'],
+  })
   permit(@CurrentActor() actor: Actor, @Body() dto: ConsentGrantDto): Promise<ConsentResponse> {
     return this.consents.permit(actor, dto);
   }
@@ -81,7 +93,9 @@ export class PatientController {
 
   @Get('patients/:id')
   @Roles('HOSPITAL', 'DOCTOR', 'ADMIN', 'PATIENT')
-  @Api('patients', 'Administrative data; `me` is the own record, the founder sees masked data', PatientResponse, { problems: ['not_found'] })
+  @Api('patients', 'Administrative data; `me` is the own record, the founder sees masked data', PatientResponse, {
+    problems: ['not_found'],
+  })
   read(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string): Promise<PatientResponse> {
     return this.patients.read(actor, id);
   }
@@ -90,13 +104,22 @@ export class PatientController {
   @Roles('HOSPITAL', 'DOCTOR')
   @ApiHeader({ name: 'If-Match', required: true, description: 'The version that was read, as "1"' })
   @Api('patients', 'Changes administrative data', PatientResponse, { problems: ['not_found', 'version_required', 'version_stale'] })
-  update(@CurrentActor() actor: Actor, @IdParam('id') id: string, @IfMatch() version: number, @Body() dto: UpdatePatientDto): Promise<PatientResponse> {
+  update(
+    @CurrentActor() actor: Actor,
+    @IdParam('id') id: string,
+    @IfMatch() version: number,
+    @Body() dto: UpdatePatientDto,
+  ): Promise<PatientResponse> {
     return this.patients.update(actor, id, version, dto);
   }
 
   @Post('patients/:id/account')
   @Roles('HOSPITAL', 'DOCTOR')
-  @Api('patients', 'Issues an account for a patient who has none', IssuedCodeResponse, { status: 201, idempotent: true, problems: ['not_found', 'conflict'] })
+  @Api('patients', 'Issues an account for a patient who has none', IssuedCodeResponse, {
+    status: 201,
+    idempotent: true,
+    problems: ['not_found', 'conflict'],
+  })
   account(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<IssuedCodeResponse> {
     return this.patients.issueAccount(actor, id);
   }

@@ -18,7 +18,15 @@ import type { Vault } from '../crypto/vault';
 import { Database } from '../database/database';
 import { EnrolmentsService } from '../hospital/enrolments.service';
 import { HospitalsService } from '../hospital/hospitals.service';
-import type { EnrolledPatientResponse, EnrolPatientDto, PatientProfileDto, PatientQuery, PatientResponse, RegisterPatientDto, UpdatePatientDto } from './patient.dto';
+import type {
+  EnrolledPatientResponse,
+  EnrolPatientDto,
+  PatientProfileDto,
+  PatientQuery,
+  PatientResponse,
+  RegisterPatientDto,
+  UpdatePatientDto,
+} from './patient.dto';
 import { PatientEntity } from './patient.entity';
 
 interface PatientContact {
@@ -52,12 +60,17 @@ export class PatientsService {
     const { hospitalId, username, password } = dto;
     if (!(await this.hospitals.exists(this.database.reader, hospitalId))) throw invalid('hospitalId', 'must name a hospital');
     assertDay(dto.birthDate);
-    return this.registrations.register({ role: 'PATIENT', hospitalId, name: dto.name }, { username, password }, requestId, async (tx, id) => {
-      // A number that is in use must not tell the caller so: it is left out, and the hospital completes the data when it approves.
-      const taken = dto.nationalId !== undefined && (await this.findByNationalId(tx, hospitalId, dto.nationalId)) !== null;
-      await this.store(tx, id, hospitalId, dto, taken ? null : (dto.nationalId ?? null));
-      await this.enrolments.enrol(tx, id, hospitalId, false);
-    });
+    return this.registrations.register(
+      { role: 'PATIENT', hospitalId, name: dto.name },
+      { username, password },
+      requestId,
+      async (tx, id) => {
+        // A number that is in use must not tell the caller so: it is left out, and the hospital completes the data when it approves.
+        const taken = dto.nationalId !== undefined && (await this.findByNationalId(tx, hospitalId, dto.nationalId)) !== null;
+        await this.store(tx, id, hospitalId, dto, taken ? null : (dto.nationalId ?? null));
+        await this.enrolments.enrol(tx, id, hospitalId, false);
+      },
+    );
   }
 
   /** A hospital or one of its doctors enrols a patient. */
@@ -66,7 +79,8 @@ export class PatientsService {
     return this.idempotency.transaction(actor, async (tx) => {
       const patient = await this.enrolIn(tx, actor, dto);
       const { id, hospitalId } = patient;
-      const activation = dto.issueAccount === true ? await this.accounts.issue(tx, actor, { id, role: 'PATIENT', hospitalId, name: dto.name }) : null;
+      const activation =
+        dto.issueAccount === true ? await this.accounts.issue(tx, actor, { id, role: 'PATIENT', hospitalId, name: dto.name }) : null;
       return { patient: await this.toResponse(tx, patient), activation };
     });
   }
@@ -76,7 +90,10 @@ export class PatientsService {
     const { hospitalId } = actor;
     if (hospitalId === null) throw new ApiError('forbidden');
     const taken = profile.nationalId !== undefined && (await this.findByNationalId(tx, hospitalId, profile.nationalId)) !== null;
-    if (taken) throw new ApiError('already_exists', 'A patient with this identifier is enrolled', { errors: [{ path: 'nationalId', message: 'is enrolled at this hospital' }] });
+    if (taken)
+      throw new ApiError('already_exists', 'A patient with this identifier is enrolled', {
+        errors: [{ path: 'nationalId', message: 'is enrolled at this hospital' }],
+      });
     const id = newId(this.clock.now());
     const row = await this.store(tx, id, hospitalId, profile, profile.nationalId ?? null);
     await this.enrolments.enrol(tx, id, hospitalId, true);
@@ -88,9 +105,15 @@ export class PatientsService {
   issueAccount(actor: Actor, patientId: string): Promise<IssuedCodeResponse> {
     return this.access.change(actor, 'patient.update', { patientId }, async (tx, grant) => {
       const row = await this.find(tx, patientId);
-      if ((await this.accounts.people(tx, [patientId])).has(patientId)) throw new ApiError('conflict', 'This patient has an account; ask for a new code there');
+      if ((await this.accounts.people(tx, [patientId])).has(patientId))
+        throw new ApiError('conflict', 'This patient has an account; ask for a new code there');
       const vault = await this.vault(tx, row);
-      return this.accounts.issue(tx, actor, { id: patientId, role: 'PATIENT', hospitalId: grant.hospitalId, name: vault.open('patient.name', row.id, row.name) });
+      return this.accounts.issue(tx, actor, {
+        id: patientId,
+        role: 'PATIENT',
+        hospitalId: grant.hospitalId,
+        name: vault.open('patient.name', row.id, row.name),
+      });
     });
   }
 
@@ -109,7 +132,10 @@ export class PatientsService {
       if (row.version !== version) throw new ApiError('version_stale');
       const vault = await this.vault(tx, row);
       const contact = { ...(JSON.parse(vault.open('patient.contact', row.id, row.contact)) as PatientContact), ...pickContact(dto) };
-      const changes: Partial<PatientEntity> = { version: version + 1, contact: vault.seal('patient.contact', row.id, JSON.stringify(contact)) };
+      const changes: Partial<PatientEntity> = {
+        version: version + 1,
+        contact: vault.seal('patient.contact', row.id, JSON.stringify(contact)),
+      };
       if (dto.name !== undefined) changes.name = vault.seal('patient.name', row.id, dto.name);
       if (dto.birthDate !== undefined) changes.birthDate = vault.seal('patient.birth_date', row.id, dto.birthDate);
       if (dto.gender !== undefined) changes.gender = vault.seal('patient.gender', row.id, dto.gender);
@@ -123,9 +149,22 @@ export class PatientsService {
   async list(actor: Actor, query: PatientQuery): Promise<Page<PatientResponse>> {
     const { reader } = this.database;
     const { ids, nextCursor } = await this.idsOf(actor, query);
-    const rows = ids.length === 0 ? [] : await reader.createQueryBuilder(PatientEntity, 'p').where('p.id IN (:...ids)', { ids }).orderBy('p.id').getMany();
-    await this.audit.record({ action: 'patient.list', outcome: 'ok', actor, requestId: actor.requestId, hospitalId: actor.hospitalId, ids: rows.map((row) => row.id) });
-    const vaults = await this.keyRing.existingVaults(reader, rows.map((row) => ({ subjectId: row.id, tenantId: row.hospitalId })));
+    const rows =
+      ids.length === 0
+        ? []
+        : await reader.createQueryBuilder(PatientEntity, 'p').where('p.id IN (:...ids)', { ids }).orderBy('p.id').getMany();
+    await this.audit.record({
+      action: 'patient.list',
+      outcome: 'ok',
+      actor,
+      requestId: actor.requestId,
+      hospitalId: actor.hospitalId,
+      ids: rows.map((row) => row.id),
+    });
+    const vaults = await this.keyRing.existingVaults(
+      reader,
+      rows.map((row) => ({ subjectId: row.id, tenantId: row.hospitalId })),
+    );
     const items = rows.flatMap((row) => {
       const vault = vaults.get(vaultKey({ subjectId: row.id, tenantId: row.hospitalId }));
       return vault ? [opened(vault, row)] : [];
@@ -151,13 +190,20 @@ export class PatientsService {
       return { ids: isEnrolled ? [id] : [], nextCursor: null };
     }
     const found = await this.enrolments.page(reader, actor.hospitalId, query.limit + 1, cursorId(query));
-    const page = toPage(found, query.limit, (id) => id, (id) => id);
+    const page = toPage(
+      found,
+      query.limit,
+      (id) => id,
+      (id) => id,
+    );
     return { ids: page.items, nextCursor: page.nextCursor };
   }
 
   private async findByNationalId(manager: EntityManager, hospitalId: string, nationalId: string): Promise<string | null> {
     const nationalIdIndex = this.blindIndex.unique(hospitalId, 'patient.national_id', nationalId);
-    return (await manager.getRepository(PatientEntity).findOne({ where: { hospitalId, nationalIdIndex }, select: { id: true } }))?.id ?? null;
+    return (
+      (await manager.getRepository(PatientEntity).findOne({ where: { hospitalId, nationalIdIndex }, select: { id: true } }))?.id ?? null
+    );
   }
 
   private async find(manager: EntityManager, id: string): Promise<PatientEntity> {
@@ -166,7 +212,13 @@ export class PatientsService {
     return row;
   }
 
-  private async store(tx: EntityManager, id: string, hospitalId: string, profile: PatientProfileDto, nationalId: string | null): Promise<PatientEntity> {
+  private async store(
+    tx: EntityManager,
+    id: string,
+    hospitalId: string,
+    profile: PatientProfileDto,
+    nationalId: string | null,
+  ): Promise<PatientEntity> {
     const vault = await this.keyRing.vault(tx, { subjectId: id, tenantId: hospitalId });
     const contact: PatientContact = { phone: profile.phone ?? null, email: profile.email ?? null, address: profile.address ?? null };
     const row: PatientEntity = {
@@ -216,7 +268,11 @@ function masked(patient: PatientResponse): PatientResponse {
 
 function pickContact(dto: UpdatePatientDto): Partial<PatientContact> {
   const { phone, email, address } = dto;
-  return { ...(phone === undefined ? {} : { phone }), ...(email === undefined ? {} : { email }), ...(address === undefined ? {} : { address }) };
+  return {
+    ...(phone === undefined ? {} : { phone }),
+    ...(email === undefined ? {} : { email }),
+    ...(address === undefined ? {} : { address }),
+  };
 }
 
 function assertDay(day: string): void {

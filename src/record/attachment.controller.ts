@@ -17,7 +17,10 @@ export class AttachmentController {
   @ApiConsumes('application/octet-stream', 'application/pdf', 'application/dicom', 'image/png', 'image/jpeg', 'text/plain')
   @ApiBody({ schema: { type: 'string', format: 'binary' } })
   @ApiHeader({ name: 'Content-Disposition', required: true, description: 'attachment; filename="xray.png"' })
-  @Api('records', 'Attaches a file to a draft; sealing covers it by its hash', AttachmentResponse, { status: 201, problems: ['not_found', 'record_sealed', 'conflict', 'body_too_large', 'unsupported_media_type'] })
+  @Api('records', 'Attaches a file to a draft; sealing covers it by its hash', AttachmentResponse, {
+    status: 201,
+    problems: ['not_found', 'record_sealed', 'conflict', 'body_too_large', 'unsupported_media_type'],
+  })
   add(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Req() request: FastifyRequest): Promise<AttachmentResponse> {
     return this.attachments.add(actor, id, uploadOf(request));
   }
@@ -31,10 +34,21 @@ export class AttachmentController {
 
   @Get(':attachmentId')
   @Roles('HOSPITAL', 'DOCTOR', 'PATIENT')
-  @Api('records', 'One file, decrypted and checked', null, { produces: 'application/octet-stream', problems: ['not_found', 'integrity_error'] })
-  async open(@CurrentActor() actor: Actor, @IdParam('id') id: string, @IdParam('attachmentId') attachmentId: string): Promise<StreamableFile> {
+  @Api('records', 'One file, decrypted and checked', null, {
+    produces: 'application/octet-stream',
+    problems: ['not_found', 'integrity_error'],
+  })
+  async open(
+    @CurrentActor() actor: Actor,
+    @IdParam('id') id: string,
+    @IdParam('attachmentId') attachmentId: string,
+  ): Promise<StreamableFile> {
     const { file, bytes } = await this.attachments.open(actor, id, attachmentId);
     // Always a download and never a page: a stored file must not run in a browser.
-    return new StreamableFile(bytes, { type: 'application/octet-stream', length: file.size, disposition: `attachment; filename*=UTF-8''${encodeURIComponent(file.name)}` });
+    return new StreamableFile(bytes, {
+      type: 'application/octet-stream',
+      length: file.size,
+      disposition: `attachment; filename*=UTF-8''${encodeURIComponent(file.name)}`,
+    });
   }
 }

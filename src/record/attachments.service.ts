@@ -49,7 +49,10 @@ export class AttachmentsService implements OnApplicationBootstrap {
   async onApplicationBootstrap(): Promise<void> {
     await this.database.transaction(async (tx) => {
       const cut = await tx.getRepository(AttachmentEntity).find({ where: { completedAt: IsNull() }, select: { id: true } });
-      await this.discard(tx, cut.map((row) => row.id));
+      await this.discard(
+        tx,
+        cut.map((row) => row.id),
+      );
     });
   }
 
@@ -66,7 +69,9 @@ export class AttachmentsService implements OnApplicationBootstrap {
 
   list(actor: Actor, recordId: string): Promise<AttachmentResponse[]> {
     return this.access.read(actor, 'attachment.read', recordTarget(recordId), async (manager, grant) => {
-      const rows = await manager.getRepository(AttachmentEntity).find({ where: { recordId, completedAt: Not(IsNull()) }, order: { id: 'ASC' } });
+      const rows = await manager
+        .getRepository(AttachmentEntity)
+        .find({ where: { recordId, completedAt: Not(IsNull()) }, order: { id: 'ASC' } });
       const vault = await this.vault(manager, grant);
       grant.note({ ids: rows.map((row) => row.id) });
       return rows.map((row) => toResponse(row, vault));
@@ -87,12 +92,24 @@ export class AttachmentsService implements OnApplicationBootstrap {
   private begin(actor: Actor, recordId: string, upload: Upload): Promise<{ id: string; vault: Vault }> {
     return this.access.change(actor, 'attachment.add', recordTarget(recordId), async (tx, grant) => {
       await this.records.draft(tx, recordId, null);
-      if ((await tx.getRepository(AttachmentEntity).countBy({ recordId })) >= MAX_FILES) throw new ApiError('conflict', `A record has at most ${MAX_FILES} files`);
+      if ((await tx.getRepository(AttachmentEntity).countBy({ recordId })) >= MAX_FILES)
+        throw new ApiError('conflict', `A record has at most ${MAX_FILES} files`);
       const now = this.clock.now();
       const id = newId(now);
       const vault = await this.vault(tx, grant);
       const { patientId, hospitalId } = grant;
-      const row = { id, recordId, patientId, hospitalId, name: vault.seal('attachment.name', id, upload.name), contentType: upload.contentType, size: 0, sha256: null, createdAt: now, completedAt: null };
+      const row = {
+        id,
+        recordId,
+        patientId,
+        hospitalId,
+        name: vault.seal('attachment.name', id, upload.name),
+        contentType: upload.contentType,
+        size: 0,
+        sha256: null,
+        createdAt: now,
+        completedAt: null,
+      };
       await tx.getRepository(AttachmentEntity).insert(row);
       grant.note({ subjectId: id, kind: 'Attachment' });
       return { id, vault };
@@ -111,7 +128,8 @@ export class AttachmentsService implements OnApplicationBootstrap {
       await this.database.transaction((tx) => tx.getRepository(AttachmentChunkEntity).insert(chunk));
       position += 1;
     }
-    if (size === 0) throw new ApiError('invalid_request', 'The file is empty', { errors: [{ path: 'body', message: 'must not be empty' }] });
+    if (size === 0)
+      throw new ApiError('invalid_request', 'The file is empty', { errors: [{ path: 'body', message: 'must not be empty' }] });
     return { size, sha256: hash.digest() };
   }
 
@@ -122,7 +140,14 @@ export class AttachmentsService implements OnApplicationBootstrap {
       const completedAt = this.clock.now();
       await tx.getRepository(AttachmentEntity).update({ id }, { ...done, completedAt });
       const { createdAt } = await tx.getRepository(AttachmentEntity).findOneByOrFail({ id });
-      return { id, name: upload.name, contentType: upload.contentType, size: done.size, sha256: done.sha256.toString('base64'), createdAt: isoTime(createdAt) };
+      return {
+        id,
+        name: upload.name,
+        contentType: upload.contentType,
+        size: done.size,
+        sha256: done.sha256.toString('base64'),
+        createdAt: isoTime(createdAt),
+      };
     });
   }
 
@@ -134,7 +159,8 @@ export class AttachmentsService implements OnApplicationBootstrap {
       const piece = vault.openBytes('attachment.chunk', `${row.id}/${position}`, chunk.bytes);
       sent += piece.length;
       hash.update(piece);
-      if (sent >= row.size && !hash.digest().equals(row.sha256 ?? Buffer.alloc(0))) throw new ApiError('integrity_error', 'The file does not match its hash');
+      if (sent >= row.size && !hash.digest().equals(row.sha256 ?? Buffer.alloc(0)))
+        throw new ApiError('integrity_error', 'The file does not match its hash');
       yield piece;
     }
   }
@@ -152,12 +178,20 @@ export class AttachmentsService implements OnApplicationBootstrap {
 
 /** A file is read through its record; one of another record does not exist there. */
 function ofRecord(recordId: string, id: string): (manager: EntityManager) => Promise<Target | null> {
-  return async (manager) => ((await manager.getRepository(AttachmentEntity).existsBy({ id, recordId })) ? recordTarget(recordId)(manager) : null);
+  return async (manager) =>
+    (await manager.getRepository(AttachmentEntity).existsBy({ id, recordId })) ? recordTarget(recordId)(manager) : null;
 }
 
 function toResponse(row: AttachmentEntity, vault: Vault): AttachmentResponse {
   const { id, contentType, size } = row;
-  return { id, name: vault.open('attachment.name', id, row.name), contentType, size, sha256: (row.sha256 ?? Buffer.alloc(0)).toString('base64'), createdAt: isoTime(row.createdAt) };
+  return {
+    id,
+    name: vault.open('attachment.name', id, row.name),
+    contentType,
+    size,
+    sha256: (row.sha256 ?? Buffer.alloc(0)).toString('base64'),
+    createdAt: isoTime(row.createdAt),
+  };
 }
 
 /** The same bytes in pieces of CHUNK_BYTES, the last one shorter. */

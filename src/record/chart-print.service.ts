@@ -31,7 +31,7 @@ export class ChartPrintService {
     return this.access.read(actor, 'chart.print', { patientId }, async (manager, grant) => {
       const patient = await this.patients.summary(manager, grant);
       const entries: RecordResponse[] = [];
-      for (let after = ''; ; ) {
+      for (let after = ''; ;) {
         const rows = await manager
           .createQueryBuilder(RecordEntity, 'r')
           .where(`r.patientId = :patientId AND r.status = 'sealed' AND r.id > :after`, { patientId, after })
@@ -52,8 +52,18 @@ export class ChartPrintService {
         subtitle: hospital,
         printedBy,
         printedAt: new Date(this.clock.now()),
-        sections: [{ heading: 'Patient', facts: patientFacts(patient) }, { heading: 'Sealed records', entries: entries.map(toEntry), empty: 'Nothing is sealed yet.' }],
-        ...(head ? { seal: { label: `Head of the chain: block ${head.height}`, text: `bjwt-ehr:chain:${head.chainId}:${head.height}:${head.blockHash}` } } : {}),
+        sections: [
+          { heading: 'Patient', facts: patientFacts(patient) },
+          { heading: 'Sealed records', entries: entries.map(toEntry), empty: 'Nothing is sealed yet.' },
+        ],
+        ...(head
+          ? {
+              seal: {
+                label: `Head of the chain: block ${head.height}`,
+                text: `bjwt-ehr:chain:${head.chainId}:${head.height}:${head.blockHash}`,
+              },
+            }
+          : {}),
       };
       return renderPdf(document);
     });
@@ -75,7 +85,11 @@ function patientFacts(patient: Awaited<ReturnType<PatientsService['summary']>>):
 
 function toEntry(record: RecordResponse): { title: string; meta: string; body: string; mark?: string } {
   const { title, when, body } = describe(record.resource?.parse());
-  const meta = [when, `sealed ${record.sealedAt ?? ''} by ${record.authorName ?? 'unknown'}`, `block ${record.height ?? '?'} ${record.blockHash?.slice(0, 16) ?? ''}`].filter((part) => part !== '');
+  const meta = [
+    when,
+    `sealed ${record.sealedAt ?? ''} by ${record.authorName ?? 'unknown'}`,
+    `block ${record.height ?? '?'} ${record.blockHash?.slice(0, 16) ?? ''}`,
+  ].filter((part) => part !== '');
   const corrected = record.amendedBy.map((later) => later.kind).join(', ');
   const mark = record.amendment ?? (corrected === '' ? undefined : `see ${corrected}`);
   const text = record.reason === null ? body : [`Reason: ${record.reason}`, body].filter((part) => part !== '').join('\n');

@@ -14,20 +14,37 @@ function words(value: unknown): string | undefined {
   if (typeof item === 'string') return item;
   if (!isObject(item)) return undefined;
   const coding = first(item['coding']);
-  const candidates = [item['text'], item['display'], isObject(coding) ? (coding['display'] ?? coding['code']) : undefined, item['description'], item['title']];
+  const candidates = [
+    item['text'],
+    item['display'],
+    isObject(coding) ? (coding['display'] ?? coding['code']) : undefined,
+    item['description'],
+    item['title'],
+  ];
   return candidates.find((candidate): candidate is string => typeof candidate === 'string');
 }
 
 function value(resource: Json): string | undefined {
   const quantity = resource['valueQuantity'];
-  if (isObject(quantity)) return `${String(quantity['value'] as unknown)} ${String((quantity['unit'] as unknown) ?? '')}`.trim();
+  if (isObject(quantity)) return [quantity['value'], quantity['unit']].filter((part) => typeof part === 'number' || typeof part === 'string').join(' ');
   const text = resource['valueString'] ?? resource['valueDateTime'];
   return typeof text === 'string' ? text : words(resource['valueCodeableConcept']);
 }
 
 /** When it happened, in the resource's own words. */
 function when(resource: Json): string | undefined {
-  for (const name of ['effectiveDateTime', 'onsetDateTime', 'performedDateTime', 'occurrenceDateTime', 'authoredOn', 'recordedDate', 'date', 'created', 'issued', 'authored']) {
+  for (const name of [
+    'effectiveDateTime',
+    'onsetDateTime',
+    'performedDateTime',
+    'occurrenceDateTime',
+    'authoredOn',
+    'recordedDate',
+    'date',
+    'created',
+    'issued',
+    'authored',
+  ]) {
     const found = resource[name];
     if (typeof found === 'string') return found;
   }
@@ -48,8 +65,19 @@ export function describe(resource: unknown): { title: string; when: string; body
   if (!isObject(resource)) return { title: '', when: '', body: '' };
   const kind = typeof resource['resourceType'] === 'string' ? resource['resourceType'] : '';
   const medication = words(resource['medicationCodeableConcept']);
-  const subject = words(resource['code']) ?? medication ?? words(resource['vaccineCode']) ?? words(resource['type']) ?? words(resource['category']) ?? words(resource['description']) ?? words(resource['title']);
-  const notes = (Array.isArray(resource['note']) ? (resource['note'] as unknown[]) : []).flatMap((note) => (isObject(note) ? (words(note['text']) ?? []) : []));
-  const body = [value(resource), words(resource['conclusion']), ...answers(resource), ...notes].filter((line): line is string => line !== undefined && line !== '');
+  const subject =
+    words(resource['code']) ??
+    medication ??
+    words(resource['vaccineCode']) ??
+    words(resource['type']) ??
+    words(resource['category']) ??
+    words(resource['description']) ??
+    words(resource['title']);
+  const notes = (Array.isArray(resource['note']) ? (resource['note'] as unknown[]) : []).flatMap((note) =>
+    isObject(note) ? (words(note['text']) ?? []) : [],
+  );
+  const body = [value(resource), words(resource['conclusion']), ...answers(resource), ...notes].filter(
+    (line): line is string => line !== undefined && line !== '',
+  );
   return { title: subject === undefined ? kind : `${kind}: ${subject}`, when: when(resource) ?? '', body: body.join('\n') };
 }

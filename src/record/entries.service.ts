@@ -21,21 +21,45 @@ export class EntriesService {
   async list(actor: Actor, hospitalId: string, query: EntriesQuery): Promise<Page<RecordSummaryResponse>> {
     if (actor.hospitalId !== hospitalId) throw notFound();
     const { reader } = this.database;
-    const builder = reader.createQueryBuilder(RecordEntity, 'r').where('r.hospitalId = :hospitalId', { hospitalId }).orderBy('r.id', 'DESC').limit(query.limit + 1);
+    const builder = reader
+      .createQueryBuilder(RecordEntity, 'r')
+      .where('r.hospitalId = :hospitalId', { hospitalId })
+      .orderBy('r.id', 'DESC')
+      .limit(query.limit + 1);
     const before = cursorId(query);
     if (before !== undefined) builder.andWhere('r.id < :before', { before });
     if (query.authorId !== undefined) builder.andWhere('r.authorId = :authorId', { authorId: query.authorId });
     const rows = await builder.getMany();
-    const people = await this.accounts.people(reader, rows.map((row) => row.authorId));
-    const page = toPage(rows, query.limit, (row) => row.id, (row) => toSummary(row, people.get(row.authorId)?.name ?? null));
-    await this.audit.record({ action: 'entries.list', outcome: 'ok', actor, requestId: actor.requestId, hospitalId, ids: page.items.map((item) => item.id) });
+    const people = await this.accounts.people(
+      reader,
+      rows.map((row) => row.authorId),
+    );
+    const page = toPage(
+      rows,
+      query.limit,
+      (row) => row.id,
+      (row) => toSummary(row, people.get(row.authorId)?.name ?? null),
+    );
+    await this.audit.record({
+      action: 'entries.list',
+      outcome: 'ok',
+      actor,
+      requestId: actor.requestId,
+      hospitalId,
+      ids: page.items.map((item) => item.id),
+    });
     return page;
   }
 
   /** The caller's own drafts, oldest first: what waits to be sealed. Metadata of the own work, so it is not on the trail. */
   async drafts(actor: Actor): Promise<RecordSummaryResponse[]> {
-    const rows = await this.database.reader.getRepository(RecordEntity).find({ where: { authorId: actor.id, status: 'draft' }, order: { id: 'ASC' }, take: 100 });
-    const people = await this.accounts.people(this.database.reader, rows.map((row) => row.authorId));
+    const rows = await this.database.reader
+      .getRepository(RecordEntity)
+      .find({ where: { authorId: actor.id, status: 'draft' }, order: { id: 'ASC' }, take: 100 });
+    const people = await this.accounts.people(
+      this.database.reader,
+      rows.map((row) => row.authorId),
+    );
     return rows.map((row) => toSummary(row, people.get(row.authorId)?.name ?? null));
   }
 

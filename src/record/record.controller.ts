@@ -9,7 +9,17 @@ import { IfMatch } from '../common/if-match';
 import { IdParam, OwnIdParam } from '../common/params';
 import { ChartPrintService } from './chart-print.service';
 import { EntriesService } from './entries.service';
-import { CorrectionDto, DiagnosisDto, EntriesPage, EntriesQuery, RecordPage, RecordQuery, RecordResponse, ResourceDto, SealResponse } from './record.dto';
+import {
+  CorrectionDto,
+  DiagnosisDto,
+  EntriesPage,
+  EntriesQuery,
+  RecordPage,
+  RecordQuery,
+  RecordResponse,
+  ResourceDto,
+  SealResponse,
+} from './record.dto';
 import { RecordsService } from './records.service';
 import { SealingService } from './sealing.service';
 
@@ -27,7 +37,11 @@ export class RecordController {
   @Post('patients/:id/diagnoses')
   @Roles('DOCTOR')
   @UseInterceptors(EtagInterceptor)
-  @Api('records', 'Drafts a diagnosis (a FHIR Condition)', RecordResponse, { status: 201, idempotent: true, problems: ['not_found', 'invalid_resource'] })
+  @Api('records', 'Drafts a diagnosis (a FHIR Condition)', RecordResponse, {
+    status: 201,
+    idempotent: true,
+    problems: ['not_found', 'invalid_resource'],
+  })
   diagnose(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Body() dto: DiagnosisDto): Promise<RecordResponse> {
     return this.records.createDiagnosis(actor, id, dto);
   }
@@ -35,23 +49,40 @@ export class RecordController {
   @Post('patients/:id/records')
   @Roles('DOCTOR')
   @UseInterceptors(EtagInterceptor)
-  @Api('records', 'Drafts any clinical FHIR R4 resource', RecordResponse, { status: 201, idempotent: true, problems: ['not_found', 'invalid_resource'] })
-  create(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Body() _dto: ResourceDto, @ExactMember('resource') text: string): Promise<RecordResponse> {
+  @Api('records', 'Drafts any clinical FHIR R4 resource', RecordResponse, {
+    status: 201,
+    idempotent: true,
+    problems: ['not_found', 'invalid_resource'],
+  })
+  create(
+    @CurrentActor() actor: Actor,
+    @IdParam('id') id: string,
+    @Body() _dto: ResourceDto,
+    @ExactMember('resource') text: string,
+  ): Promise<RecordResponse> {
     return this.records.create(actor, id, text);
   }
 
   @Get('patients/:id/records')
   @Roles('HOSPITAL', 'DOCTOR', 'PATIENT')
-  @Api('records', 'A patient’s records with their content, oldest first; `me` is the own record', RecordPage, { problems: ['not_found', 'integrity_error'] })
+  @Api('records', 'A patient’s records with their content, oldest first; `me` is the own record', RecordPage, {
+    problems: ['not_found', 'integrity_error'],
+  })
   list(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string, @Query() query: RecordQuery): Promise<RecordPage> {
     return this.records.list(actor, id, query);
   }
 
   @Get('patients/:id/print')
   @Roles('HOSPITAL', 'DOCTOR', 'PATIENT')
-  @Api('records', 'The sealed record on paper, with the head of the chain as a QR code', null, { produces: 'application/pdf', problems: ['not_found', 'integrity_error'] })
+  @Api('records', 'The sealed record on paper, with the head of the chain as a QR code', null, {
+    produces: 'application/pdf',
+    problems: ['not_found', 'integrity_error'],
+  })
   async print(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string): Promise<StreamableFile> {
-    return new StreamableFile(await this.prints.print(actor, id), { type: 'application/pdf', disposition: 'inline; filename="record.pdf"' });
+    return new StreamableFile(await this.prints.print(actor, id), {
+      type: 'application/pdf',
+      disposition: 'inline; filename="record.pdf"',
+    });
   }
 
   @Get('hospitals/:id/entries')
@@ -71,8 +102,15 @@ export class RecordController {
 
   @Get('records/:id/content')
   @Roles('HOSPITAL', 'DOCTOR', 'PATIENT')
-  @Api('records', 'The exact bytes that were sealed', null, { produces: 'application/fhir+json', problems: ['not_found', 'integrity_error'] })
-  async content(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Res({ passthrough: true }) reply: FastifyReply): Promise<StreamableFile> {
+  @Api('records', 'The exact bytes that were sealed', null, {
+    produces: 'application/fhir+json',
+    problems: ['not_found', 'integrity_error'],
+  })
+  async content(
+    @CurrentActor() actor: Actor,
+    @IdParam('id') id: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<StreamableFile> {
     const bytes = await this.records.content(actor, id);
     void reply.type('application/fhir+json');
     return new StreamableFile(bytes, { type: 'application/fhir+json' });
@@ -82,30 +120,53 @@ export class RecordController {
   @Roles('DOCTOR')
   @UseInterceptors(EtagInterceptor)
   @IF_MATCH
-  @Api('records', 'Replaces the content of a draft; only its author, never after sealing', RecordResponse, { problems: ['not_found', 'record_sealed', 'version_stale', 'version_required', 'invalid_resource'] })
-  update(@CurrentActor() actor: Actor, @IdParam('id') id: string, @IfMatch() version: number, @Body() _dto: ResourceDto, @ExactMember('resource') text: string): Promise<RecordResponse> {
+  @Api('records', 'Replaces the content of a draft; only its author, never after sealing', RecordResponse, {
+    problems: ['not_found', 'record_sealed', 'version_stale', 'version_required', 'invalid_resource'],
+  })
+  update(
+    @CurrentActor() actor: Actor,
+    @IdParam('id') id: string,
+    @IfMatch() version: number,
+    @Body() _dto: ResourceDto,
+    @ExactMember('resource') text: string,
+  ): Promise<RecordResponse> {
     return this.records.update(actor, id, version, text);
   }
 
   @Delete('records/:id')
   @Roles('DOCTOR', 'HOSPITAL')
   @IF_MATCH
-  @Api('records', 'Deletes a draft and its files; never after sealing', null, { status: 204, problems: ['not_found', 'record_sealed', 'version_stale', 'version_required'] })
+  @Api('records', 'Deletes a draft and its files; never after sealing', null, {
+    status: 204,
+    problems: ['not_found', 'record_sealed', 'version_stale', 'version_required'],
+  })
   remove(@CurrentActor() actor: Actor, @IdParam('id') id: string, @IfMatch() version: number): Promise<void> {
     return this.records.remove(actor, id, version);
   }
 
   @Post('records/:id/seal')
   @Roles('DOCTOR')
-  @Api('records', 'Seals a draft into the patient’s chain: from now on nothing changes it', SealResponse, { status: 201, problems: ['not_found', 'record_sealed'] })
+  @Api('records', 'Seals a draft into the patient’s chain: from now on nothing changes it', SealResponse, {
+    status: 201,
+    problems: ['not_found', 'record_sealed'],
+  })
   seal(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<SealResponse> {
     return this.sealing.seal(actor, id);
   }
 
   @Post('records/:id/corrections')
   @Roles('DOCTOR')
-  @Api('records', 'Adds to, corrects or retracts a sealed record by a new sealed record', SealResponse, { status: 201, idempotent: true, problems: ['not_found', 'conflict', 'invalid_resource'] })
-  correct(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Body() dto: CorrectionDto, @ExactMember('resource') text: string | undefined): Promise<SealResponse> {
+  @Api('records', 'Adds to, corrects or retracts a sealed record by a new sealed record', SealResponse, {
+    status: 201,
+    idempotent: true,
+    problems: ['not_found', 'conflict', 'invalid_resource'],
+  })
+  correct(
+    @CurrentActor() actor: Actor,
+    @IdParam('id') id: string,
+    @Body() dto: CorrectionDto,
+    @ExactMember('resource') text: string | undefined,
+  ): Promise<SealResponse> {
     return this.sealing.correct(actor, id, dto, text);
   }
 }

@@ -20,7 +20,9 @@ import { assertResource, conditionText } from './resources';
 /** The record that an act is about, as the decision wants it. */
 export function recordTarget(id: string): (manager: EntityManager) => Promise<Target | null> {
   return async (manager) => {
-    const row = await manager.getRepository(RecordEntity).findOne({ where: { id }, select: { id: true, patientId: true, authorId: true, status: true } });
+    const row = await manager
+      .getRepository(RecordEntity)
+      .findOne({ where: { id }, select: { id: true, patientId: true, authorId: true, status: true } });
     return row && { patientId: row.patientId, record: { id, authorId: row.authorId, sealed: row.status === 'sealed' } };
   };
 }
@@ -74,21 +76,32 @@ export class RecordsService implements OnModuleInit {
     return this.access.read(actor, 'record.read', recordTarget(id), async (manager, grant) => {
       const row = await this.find(manager, id);
       grant.note({ kind: row.kind });
-      return row.status === 'sealed' ? this.ledger.open(manager, grant, id) : Buffer.from(await this.draftText(manager, grant, row), 'utf8');
+      return row.status === 'sealed'
+        ? this.ledger.open(manager, grant, id)
+        : Buffer.from(await this.draftText(manager, grant, row), 'utf8');
     });
   }
 
   /** A patient's records, oldest first. Drafts are shown to their author and to the hospital only. */
   list(actor: Actor, patientId: string, query: RecordQuery): Promise<Page<RecordResponse>> {
     return this.access.read(actor, 'record.list', { patientId }, async (manager, grant) => {
-      const builder = manager.createQueryBuilder(RecordEntity, 'r').where('r.patientId = :patientId', { patientId }).orderBy('r.id').limit(query.limit + 1);
+      const builder = manager
+        .createQueryBuilder(RecordEntity, 'r')
+        .where('r.patientId = :patientId', { patientId })
+        .orderBy('r.id')
+        .limit(query.limit + 1);
       const after = cursorId(query);
       if (after !== undefined) builder.andWhere('r.id > :after', { after });
       if (query.status !== undefined) builder.andWhere('r.status = :status', { status: query.status });
       if (query.kind !== undefined) builder.andWhere('r.kind = :kind', { kind: query.kind });
       const seesAllDrafts = actor.role === 'HOSPITAL' && actor.hospitalId === grant.hospitalId;
       if (!seesAllDrafts) builder.andWhere(`(r.status = 'sealed' OR r.authorId = :me)`, { me: actor.id });
-      const page = toPage(await builder.getMany(), query.limit, (row) => row.id, (row) => row);
+      const page = toPage(
+        await builder.getMany(),
+        query.limit,
+        (row) => row.id,
+        (row) => row,
+      );
       grant.note({ ids: page.items.map((row) => row.id) });
       return { items: await this.toResponses(manager, grant, page.items), nextCursor: page.nextCursor };
     });
@@ -140,9 +153,17 @@ export class RecordsService implements OnModuleInit {
   /** Rows with their content: sealed ones opened and held against their blocks. All rows belong to the grant's patient. */
   async toResponses(manager: EntityManager, grant: Grant, rows: readonly RecordEntity[]): Promise<RecordResponse[]> {
     const ids = rows.map((row) => row.id);
-    const sealed = await this.ledger.openMany(manager, grant, rows.filter((row) => row.status === 'sealed').map((row) => row.id));
-    const amendments = ids.length === 0 ? [] : await manager.getRepository(RecordEntity).find({ where: { amends: In(ids) }, order: { id: 'ASC' } });
-    const people = await this.accounts.people(manager, rows.map((row) => row.authorId));
+    const sealed = await this.ledger.openMany(
+      manager,
+      grant,
+      rows.filter((row) => row.status === 'sealed').map((row) => row.id),
+    );
+    const amendments =
+      ids.length === 0 ? [] : await manager.getRepository(RecordEntity).find({ where: { amends: In(ids) }, order: { id: 'ASC' } });
+    const people = await this.accounts.people(
+      manager,
+      rows.map((row) => row.authorId),
+    );
     return Promise.all(
       rows.map(async (row) => {
         const text = row.status === 'sealed' ? sealed.get(row.id)?.toString('utf8') : await this.draftText(manager, grant, row);

@@ -16,7 +16,9 @@ export function conditionText(patientId: string, dto: DiagnosisDto, recordedDate
   return JSON.stringify({
     resourceType: 'Condition',
     clinicalStatus: { coding: [{ system: CLINICAL_STATUS, code: 'active' }] },
-    ...(dto.severity ? { severity: { coding: [{ system: 'http://snomed.info/sct', code: SEVERITY[dto.severity] }], text: dto.severity } } : {}),
+    ...(dto.severity
+      ? { severity: { coding: [{ system: 'http://snomed.info/sct', code: SEVERITY[dto.severity] }], text: dto.severity } }
+      : {}),
     code: { coding: [{ system: dto.system ?? ICD_10, code: dto.code, display: dto.display }], text: dto.display },
     subject: { reference: `Patient/${patientId}` },
     ...(dto.onset ? { onsetDateTime: dto.onset } : {}),
@@ -35,10 +37,12 @@ export function assertResource(resource: unknown, patientId: string, allowed: re
   const issues = validateResource(resource);
   if (issues.length > 0) throw refuse(path, issues);
   const value = resource as Record<string, unknown> & { resourceType: string };
-  if (!allowed.includes(value.resourceType)) throw refuse(path, [{ path: 'resourceType', message: 'is not a clinical type that can be recorded' }]);
+  if (!allowed.includes(value.resourceType))
+    throw refuse(path, [{ path: 'resourceType', message: 'is not a clinical type that can be recorded' }]);
   for (const element of SUBJECT_ELEMENTS) {
     const reference: unknown = (value[element] as { reference?: unknown } | undefined)?.reference;
-    if (reference !== undefined && reference !== `Patient/${patientId}`) throw refuse(path, [{ path: `${element}.reference`, message: 'must name the patient of this record' }]);
+    if (reference !== undefined && reference !== `Patient/${patientId}`)
+      throw refuse(path, [{ path: `${element}.reference`, message: 'must name the patient of this record' }]);
   }
   const extensions: unknown = value['extension'];
   if (Array.isArray(extensions) && extensions.some((item: { url?: unknown }) => item.url === ATTACHMENT_EXTENSION))
@@ -47,7 +51,13 @@ export function assertResource(resource: unknown, patientId: string, allowed: re
 }
 
 /** The sealed bytes of a correction: what it speaks of, why, and the new content as exact text. */
-export function amendmentText(amendment: { kind: string; amends: string; blockHash: string; reason: string; resource: string | null }): string {
+export function amendmentText(amendment: {
+  kind: string;
+  amends: string;
+  blockHash: string;
+  reason: string;
+  resource: string | null;
+}): string {
   const { resource, ...rest } = amendment;
   const head = JSON.stringify({ schema: 'bjwt.amendment/1', ...rest });
   return `${head.slice(0, -1)},"resource":${resource ?? 'null'}}`;

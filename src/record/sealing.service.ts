@@ -48,8 +48,20 @@ export class SealingService {
         return this.sealedAlready(tx, grant, row);
       }
       const text = await this.withFiles(tx, grant, row, await this.records.draftText(tx, grant, row));
-      const block = await this.ledger.seal(tx, grant, { kind: 'record', recordId: id, version: row.version, payload: Buffer.from(text, 'utf8') });
-      const changes = { status: 'sealed' as const, content: null, sealedAt: block.sealedAt, updatedAt: block.sealedAt, height: block.height, blockHash: block.blockHash };
+      const block = await this.ledger.seal(tx, grant, {
+        kind: 'record',
+        recordId: id,
+        version: row.version,
+        payload: Buffer.from(text, 'utf8'),
+      });
+      const changes = {
+        status: 'sealed' as const,
+        content: null,
+        sealedAt: block.sealedAt,
+        updatedAt: block.sealedAt,
+        height: block.height,
+        blockHash: block.blockHash,
+      };
       await tx.getRepository(RecordEntity).update({ id }, changes);
       return toResponse(block);
     });
@@ -57,15 +69,23 @@ export class SealingService {
 
   /** Adds to, corrects or retracts a sealed record by a new sealed record that refers to it. `resourceText` is the exact text that was sent. */
   correct(actor: Actor, id: string, dto: CorrectionDto, resourceText: string | undefined): Promise<SealResponse> {
-    if ((dto.kind === 'retraction') === (resourceText !== undefined)) throw invalid('resource', dto.kind === 'retraction' ? 'must be absent for a retraction' : 'is required');
+    if ((dto.kind === 'retraction') === (resourceText !== undefined))
+      throw invalid('resource', dto.kind === 'retraction' ? 'must be absent for a retraction' : 'is required');
     return this.access.change(actor, 'record.correct', recordTarget(id), async (tx, grant) => {
       const original = await this.records.find(tx, id);
       if (original.status !== 'sealed' || original.blockHash === null) throw new ApiError('conflict', 'A draft is changed, not corrected');
-      const kind = resourceText === undefined ? original.kind : assertResource(JSON.parse(resourceText), original.patientId, CLINICAL_TYPES);
+      const kind =
+        resourceText === undefined ? original.kind : assertResource(JSON.parse(resourceText), original.patientId, CLINICAL_TYPES);
       const { kind: amendment, reason } = dto;
       const text = amendmentText({ kind: amendment, amends: id, blockHash: original.blockHash, reason, resource: resourceText ?? null });
       const recordId = newId(this.clock.now());
-      const seal: SealInput = { kind: 'amendment', recordId, version: 1, payload: Buffer.from(text, 'utf8'), refHash: Buffer.from(original.blockHash, 'hex') };
+      const seal: SealInput = {
+        kind: 'amendment',
+        recordId,
+        version: 1,
+        payload: Buffer.from(text, 'utf8'),
+        refHash: Buffer.from(original.blockHash, 'hex'),
+      };
       const block = await this.ledger.seal(tx, grant, seal);
       await this.insertSealed(tx, grant, { id: recordId, kind, amends: id, amendment }, block);
       grant.note({ kind, subjectId: recordId });
@@ -78,7 +98,12 @@ export class SealingService {
     const blocks: SealedBlock[] = [];
     for (const [index, record] of finished.entries()) {
       const id = newId(this.clock.now());
-      const block = await this.ledger.seal(tx, grant, { kind: record.block, recordId: id, version: 1, payload: Buffer.from(record.text, 'utf8') });
+      const block = await this.ledger.seal(tx, grant, {
+        kind: record.block,
+        recordId: id,
+        version: 1,
+        payload: Buffer.from(record.text, 'utf8'),
+      });
       await this.insertSealed(tx, grant, { id, kind: record.kind, amends: null, amendment: null }, block);
       blocks.push(block);
       if (index % TURN === TURN - 1) await nextTurn();
@@ -86,7 +111,12 @@ export class SealingService {
     return blocks;
   }
 
-  private async insertSealed(tx: EntityManager, grant: Grant, record: Pick<RecordEntity, 'id' | 'kind' | 'amends' | 'amendment'>, block: SealedBlock): Promise<void> {
+  private async insertSealed(
+    tx: EntityManager,
+    grant: Grant,
+    record: Pick<RecordEntity, 'id' | 'kind' | 'amends' | 'amendment'>,
+    block: SealedBlock,
+  ): Promise<void> {
     const at = block.sealedAt;
     const row: RecordEntity = {
       ...record,
@@ -106,7 +136,9 @@ export class SealingService {
   }
 
   private async withFiles(tx: EntityManager, grant: Grant, row: RecordEntity, text: string): Promise<string> {
-    const files = await tx.getRepository(AttachmentEntity).find({ where: { recordId: row.id, completedAt: Not(IsNull()) }, order: { id: 'ASC' } });
+    const files = await tx
+      .getRepository(AttachmentEntity)
+      .find({ where: { recordId: row.id, completedAt: Not(IsNull()) }, order: { id: 'ASC' } });
     const vault = await this.keyRing.vault(tx, { subjectId: grant.patientId, tenantId: grant.hospitalId });
     return files.reduce((done, file) => {
       const { id, contentType, size } = file;

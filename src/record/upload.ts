@@ -3,7 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import { ApiError, invalid } from '../common/errors';
 import type { Upload } from './attachments.service';
 
-const CONTENT_TYPE = /^(application\/(pdf|dicom|octet-stream|xml|zip)|image\/[a-z0-9.+-]{1,40}|video\/(mp4|webm)|audio\/(mpeg|wav|ogg)|text\/plain)$/;
+const CONTENT_TYPE =
+  /^(application\/(pdf|dicom|octet-stream|xml|zip)|image\/[a-z0-9.+-]{1,40}|video\/(mp4|webm)|audio\/(mpeg|wav|ogg)|text\/plain)$/;
 
 /** The file name of a Content-Disposition header: `filename*` (RFC 8187) before `filename` (RFC 6266). */
 function fileName(disposition: string | undefined): string {
@@ -15,8 +16,8 @@ function fileName(disposition: string | undefined): string {
   } catch {
     throw invalid('Content-Disposition', 'filename* is not percent-encoded UTF-8');
   }
-  // eslint-disable-next-line no-control-regex -- control characters are what is refused
-  if (name === undefined || name.length === 0 || name.length > 200 || /[\u0000-\u001f\u007f/\\]/.test(name)) throw invalid('Content-Disposition', 'must give a filename of 1 to 200 characters');
+  if (name === undefined || name.length === 0 || name.length > 200 || /[\u0000-\u001f\u007f/\\]/.test(name))
+    throw invalid('Content-Disposition', 'must give a filename of 1 to 200 characters');
   return name;
 }
 

@@ -17,7 +17,8 @@ async function main(): Promise<void> {
     const text = `${JSON.stringify(openApiDocument(app), null, 2)}\n`;
     await app.close();
     if (!process.argv.includes('--check')) writeFileSync(FILE, text);
-    else if (readFileSync(FILE, 'utf8') !== text) throw new Error('openapi.json is not what the routes are; run `npm run openapi` and commit it');
+    else if (readFileSync(FILE, 'utf8') !== text)
+      throw new Error('openapi.json is not what the routes are; run `npm run openapi` and commit it');
     process.stdout.write(`openapi.json: ${Object.keys(openApiPaths(text)).length} paths\n`);
   } finally {
     rmSync(dir, { recursive: true, force: true });

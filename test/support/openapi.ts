@@ -14,7 +14,10 @@ interface Document {
 const file = join(__dirname, '../../openapi.json');
 const document: Document | null = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Document) : null;
 const validators = new Map<string, ValidateFunction>();
-const patterns = Object.keys(document?.paths ?? {}).map((path) => ({ path, pattern: new RegExp(`^${path.replace(/\{[^}]+\}/g, '[^/]+')}$`) }));
+const patterns = Object.keys(document?.paths ?? {}).map((path) => ({
+  path,
+  pattern: new RegExp(`^${path.replace(/\{[^}]+\}/g, '[^/]+')}$`),
+}));
 
 function validatorOf(key: string, schema: object): ValidateFunction {
   let found = validators.get(key);
@@ -31,16 +34,24 @@ function closed(value: object): object {
   return JSON.parse(JSON.stringify(value), (_name, item: unknown) => {
     if (typeof item !== 'object' || item === null || Array.isArray(item)) return item;
     const schema = item as { type?: unknown; properties?: unknown; additionalProperties?: unknown };
-    return schema.type === 'object' && schema.properties && schema.additionalProperties === undefined ? { ...schema, additionalProperties: false } : schema;
+    return schema.type === 'object' && schema.properties && schema.additionalProperties === undefined
+      ? { ...schema, additionalProperties: false }
+      : schema;
   }) as object;
 }
 
 /** Throws when an answer of a documented route has a status, a content type or a body that the document does not name. */
-export function assertDocumented(method: string, address: string, answer: Pick<Answer, 'status' | 'headers' | 'body' | 'text'>): void {
+export function assertDocumented(
+  method: string,
+  address: string,
+  answer: Pick<Answer<unknown>, 'status' | 'headers' | 'body' | 'text'>,
+): void {
   if (!document) return;
   const path = (address.split('?')[0] ?? '').replace(/\/$/, '');
   const candidates = patterns.filter((item) => item.pattern.test(path)).sort((a, b) => a.path.split('{').length - b.path.split('{').length);
-  const operation = candidates.map((item) => ({ path: item.path, operation: document.paths[item.path]?.[method.toLowerCase()] })).find((item) => item.operation);
+  const operation = candidates
+    .map((item) => ({ path: item.path, operation: document.paths[item.path]?.[method.toLowerCase()] }))
+    .find((item) => item.operation);
   if (!operation?.operation) return; // no such route: the tests of the edge send such requests
   const name = `${method} ${operation.path} ${answer.status}`;
   const response = operation.operation.responses[String(answer.status)];

@@ -36,7 +36,10 @@ const TEST_SETTINGS = {
   PORT: '0',
 };
 
-export async function startTestApp(settings: Record<string, string> = {}, dir = mkdtempSync(join(tmpdir(), 'bjwt-ehr-'))): Promise<TestApp> {
+export async function startTestApp(
+  settings: Record<string, string> = {},
+  dir = mkdtempSync(join(tmpdir(), 'bjwt-ehr-')),
+): Promise<TestApp> {
   const foundations = await openFoundations(readConfig({ ...TEST_SETTINGS, DATA_DIR: dir, ...settings }));
   const clock = new TestClock();
   const app = await createApp(foundations);

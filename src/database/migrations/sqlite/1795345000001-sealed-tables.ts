@@ -24,16 +24,38 @@ const RULES: readonly Rule[] = [
   { name: 'ledger_chain_no_delete', on: 'DELETE ON "ledger_chain"', says: 'a chain is never deleted' },
   { name: 'record_sealed_no_update', on: 'UPDATE ON "record"', when: `OLD."status" = 'sealed'`, says: 'a sealed record is never changed' },
   { name: 'record_sealed_no_delete', on: 'DELETE ON "record"', when: `OLD."status" = 'sealed'`, says: 'a sealed record is never deleted' },
-  { name: 'attachment_sealed_no_update', on: 'UPDATE ON "attachment"', when: SEALED_FILE, says: 'a file of a sealed record is never changed' },
-  { name: 'attachment_sealed_no_delete', on: 'DELETE ON "attachment"', when: SEALED_FILE, says: 'a file of a sealed record is never deleted' },
-  { name: 'chunk_sealed_no_update', on: 'UPDATE ON "attachment_chunk"', when: PIECE_OF_SEALED_FILE, says: 'a file of a sealed record is never changed' },
-  { name: 'chunk_sealed_no_delete', on: 'DELETE ON "attachment_chunk"', when: PIECE_OF_SEALED_FILE, says: 'a file of a sealed record is never deleted' },
+  {
+    name: 'attachment_sealed_no_update',
+    on: 'UPDATE ON "attachment"',
+    when: SEALED_FILE,
+    says: 'a file of a sealed record is never changed',
+  },
+  {
+    name: 'attachment_sealed_no_delete',
+    on: 'DELETE ON "attachment"',
+    when: SEALED_FILE,
+    says: 'a file of a sealed record is never deleted',
+  },
+  {
+    name: 'chunk_sealed_no_update',
+    on: 'UPDATE ON "attachment_chunk"',
+    when: PIECE_OF_SEALED_FILE,
+    says: 'a file of a sealed record is never changed',
+  },
+  {
+    name: 'chunk_sealed_no_delete',
+    on: 'DELETE ON "attachment_chunk"',
+    when: PIECE_OF_SEALED_FILE,
+    says: 'a file of a sealed record is never deleted',
+  },
 ];
 
 export class SealedTables1795345000001 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     for (const { name, on, when, says } of RULES) {
-      await runner.query(`CREATE TRIGGER "${name}" BEFORE ${on} ${when === undefined ? '' : `WHEN ${when} `}BEGIN SELECT RAISE(ABORT, '${says}'); END`);
+      await runner.query(
+        `CREATE TRIGGER "${name}" BEFORE ${on} ${when === undefined ? '' : `WHEN ${when} `}BEGIN SELECT RAISE(ABORT, '${says}'); END`,
+      );
     }
   }
 
