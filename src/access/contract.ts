@@ -76,6 +76,6 @@ export function parseContract(text: string, patientId: string): ConsentContract 
   if (value['schema'] !== 'bjwt.consent/1' || value['patientId'] !== patientId || value['base'] !== 'own-hospital') return null;
   if (!Number.isSafeInteger(version) || (version as number) < 1 || !(previous === null || isText(previous))) return null;
   if (!Array.isArray(rules) || rules.length > MAX_RULES || !rules.every(isRule)) return null;
-  if (new Set((rules).map((rule) => rule.id)).size !== rules.length) return null;
+  if (new Set(rules.map((rule) => rule.id)).size !== rules.length) return null;
   return value as unknown as ConsentContract;
 }

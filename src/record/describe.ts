@@ -26,7 +26,8 @@ function words(value: unknown): string | undefined {
 
 function value(resource: Json): string | undefined {
   const quantity = resource['valueQuantity'];
-  if (isObject(quantity)) return [quantity['value'], quantity['unit']].filter((part) => typeof part === 'number' || typeof part === 'string').join(' ');
+  if (isObject(quantity))
+    return [quantity['value'], quantity['unit']].filter((part) => typeof part === 'number' || typeof part === 'string').join(' ');
   const text = resource['valueString'] ?? resource['valueDateTime'];
   return typeof text === 'string' ? text : words(resource['valueCodeableConcept']);
 }
