@@ -16,7 +16,8 @@ import { setUpDocs } from './docs';
 import { setUpHttp } from './http';
 
 const HEADERS_TIMEOUT_MS = 15_000;
-const REQUEST_TIMEOUT_MS = 60_000;
+/** For a whole request with its body: the largest file on a slow line. */
+const REQUEST_TIMEOUT_MS = 120_000;
 
 /**
  * Opens keys and database. Keys are made only where there is no database yet; a database whose keys are missing or wrong is refused, for it would

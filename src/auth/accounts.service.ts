@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { EntityManager } from 'typeorm';
+import { type EntityManager, IsNull } from 'typeorm';
 import type { Actor, Role } from '../common/actor';
 import { AuditService } from '../audit/audit.service';
 import type { SystemAction } from '../audit/actions';
@@ -17,6 +17,7 @@ import { AccountEntity, type AccountStatus } from './account.entity';
 import type { AccountQuery, AccountResponse, IssuedCodeResponse } from './auth.dto';
 import { codeHash, newCode } from './one-time-code';
 import { RevocationsService } from './revocations.service';
+import { SessionEntity } from './session.entity';
 
 /** Tenant of accounts that belong to no hospital (founder, auditors). */
 const SYSTEM_TENANT = '00000000-0000-0000-0000-000000000000';
@@ -124,7 +125,7 @@ export class AccountsService {
       await tx
         .getRepository(AccountEntity)
         .update({ id }, { status: 'ISSUED', codeHash: codeHash(code), codeExpiresAt, password: null, usernameIndex: null, username: null });
-      await this.revocations.revoke(tx, id);
+      await this.endLogin(tx, id);
       await this.note(tx, actor, 'account.issue', account);
       return { accountId: id, code, expiresAt: isoTime(codeExpiresAt) };
     });
@@ -216,7 +217,7 @@ export class AccountsService {
       .getRepository(AccountEntity)
       .update({ id: account.id }, { status: decision.to, failedAttempts: 0, codeHash: null, codeExpiresAt: null });
     if (decision.to === 'ACTIVE' && account.status === 'PENDING') for (const listener of this.listeners) await listener(tx, account);
-    if (decision.to !== 'ACTIVE') await this.revocations.revoke(tx, account.id);
+    if (decision.to !== 'ACTIVE') await this.endLogin(tx, account.id);
     await this.note(tx, actor, decision.action, account);
   }
 
@@ -227,6 +228,12 @@ export class AccountsService {
     if (!account || (actor.role !== 'ADMIN' && !own)) throw notFound();
     if (account.id === actor.id) throw new ApiError('forbidden', 'Nobody decides about the own account');
     return account;
+  }
+
+  /** Access and refresh tokens end with the transaction: a session must not outlive a decision about its account. */
+  private async endLogin(tx: EntityManager, id: string): Promise<void> {
+    await this.revocations.revoke(tx, id);
+    await tx.getRepository(SessionEntity).update({ accountId: id, endedAt: IsNull() }, { endedAt: this.clock.now() });
   }
 
   private async insert(

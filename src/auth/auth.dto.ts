@@ -1,4 +1,4 @@
-import { IsIn, IsNotEmpty, IsOptional, IsString, Length, Matches, MaxLength } from 'class-validator';
+import { IsIn, IsNotEmpty, IsOptional, IsString, IsUUID, Length, Matches, MaxLength } from 'class-validator';
 import type { Role } from '../common/actor';
 import { PageQuery } from '../common/page';
 import { ACCOUNT_STATUSES, type AccountStatus } from './account.entity';
@@ -24,6 +24,13 @@ export class CredentialsDto {
   @IsNotEmpty()
   @MaxLength(1024)
   password!: string;
+}
+
+/** Login and hospital of somebody who registers. */
+export class RegistrationDto extends CredentialsDto {
+  /** The hospital that approves. */
+  @IsUUID()
+  hospitalId!: string;
 }
 
 export class SetupDto extends CredentialsDto {

@@ -3,7 +3,7 @@ import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import type { FastifyRequest } from 'fastify';
 import { createHash } from 'node:crypto';
-import { type Actor, type IdempotentRequest, PUBLIC_KEY, type Role, ROLES_KEY } from '../common/actor';
+import { type Actor, IDEMPOTENT_KEY, type IdempotentRequest, PUBLIC_KEY, type Role, ROLES_KEY } from '../common/actor';
 import { ApiError, invalid } from '../common/errors';
 import { bearerToken } from './jwt.strategy';
 import { TokensService } from './tokens.service';
@@ -20,7 +20,7 @@ const KEY = /^[\x21-\x7e]{8,128}$/;
 
 function idempotencyOf(request: FastifyRequest): IdempotentRequest | undefined {
   const key = request.headers['idempotency-key'];
-  if (request.method !== 'POST' || key === undefined) return undefined;
+  if (key === undefined) return undefined;
   if (typeof key !== 'string' || !KEY.test(key)) throw invalid('Idempotency-Key', 'must be 8 to 128 visible ASCII characters');
   const digest = createHash('sha256')
     .update(`${request.method} ${request.url}\n`)
@@ -49,7 +49,8 @@ export class TokenGuard extends AuthGuard('jwt') {
       actor = request.user;
     }
     if (!actor) throw new ApiError('unauthenticated');
-    const idempotency = idempotencyOf(request);
+    const isIdempotent = Reflect.getMetadata(IDEMPOTENT_KEY, context.getHandler()) === true;
+    const idempotency = isIdempotent ? idempotencyOf(request) : undefined;
     request.actor = idempotency ? { ...actor, idempotency } : actor;
     return true;
   }

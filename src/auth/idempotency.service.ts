@@ -4,7 +4,7 @@ import type { Actor } from '../common/actor';
 import { Clock } from '../common/clock';
 import { ApiError } from '../common/errors';
 import { newId } from '../common/ids';
-import { stringifyExact } from '../common/raw-json';
+import { RawJson, stringifyExact } from '../common/raw-json';
 import { KeyRing } from '../crypto/key-ring.service';
 import { Database } from '../database/database';
 import { accountSubject } from './accounts.service';
@@ -37,7 +37,8 @@ export class IdempotencyService {
     const earlier = await repository.findOneBy({ accountId: actor.id, key });
     if (earlier) {
       if (!earlier.digest.equals(digest)) throw new ApiError('idempotency_key_reused');
-      return JSON.parse(vault.open('idempotency.response', earlier.id, earlier.response)) as T;
+      // The exact text of the first answer, for the reply serialiser; nothing between here and there looks inside.
+      return new RawJson(vault.open('idempotency.response', earlier.id, earlier.response)) as T;
     }
     const answer = await work();
     const id = newId(now);

@@ -15,7 +15,7 @@ export interface Actor {
   readonly sessionId: string;
   /** Correlates the answer, the trail and the log file. */
   readonly requestId: string;
-  /** Present when the client sent an `Idempotency-Key` header with a POST. */
+  /** Present when the client sent an `Idempotency-Key` header to a route that takes one. */
   readonly idempotency?: IdempotentRequest;
 }
 
@@ -30,6 +30,9 @@ export const PUBLIC_KEY = 'bjwt:public';
 
 /** Opens a route to these roles. A route with neither this nor `@Public` is closed to everybody. */
 export const Roles = (...roles: [Role, ...Role[]]) => SetMetadata(ROLES_KEY, roles);
+
+/** Marks a creating route whose answer is kept, so that a retry with the same `Idempotency-Key` has one effect. */
+export const IDEMPOTENT_KEY = 'bjwt:idempotent';
 
 /** Opens a route to callers without a token. */
 export const Public = () => SetMetadata(PUBLIC_KEY, true);

@@ -1,4 +1,4 @@
-import { applyDecorators, HttpCode, type Type } from '@nestjs/common';
+import { applyDecorators, HttpCode, SetMetadata, type Type } from '@nestjs/common';
 import {
   ApiBearerAuth,
   ApiHeader,
@@ -10,6 +10,7 @@ import {
   getSchemaPath,
   ApiExtraModels,
 } from '@nestjs/swagger';
+import { IDEMPOTENT_KEY } from './actor';
 import { PROBLEMS, type ProblemCode } from './errors';
 
 /** One element at fault. */
@@ -77,7 +78,10 @@ export function Api(tag: string, summary: string, answer: Type | [Type] | null, 
     ...problemResponses([...ALWAYS, ...(options.open ? [] : GUARDED), ...(options.problems ?? [])]),
     ...(options.open ? [] : [ApiBearerAuth()]),
     ...(options.idempotent
-      ? [ApiHeader({ name: 'Idempotency-Key', required: false, description: 'Makes a retried request have one effect' })]
+      ? [
+          SetMetadata(IDEMPOTENT_KEY, true),
+          ApiHeader({ name: 'Idempotency-Key', required: false, description: 'Makes a retried request have one effect' }),
+        ]
       : []),
   );
 }

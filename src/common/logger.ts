@@ -43,6 +43,7 @@ export function openLogs(options: { dir: string; level: string; console: boolean
     pino.multistream(options.console ? [...targets, { level: options.level as pino.Level, stream: process.stdout }] : targets),
   );
   const audit = pino({ ...common, level: 'info' }, auditFile);
+  for (const stream of [appFile, auditFile]) stream.on('error', () => undefined); // a full disk or a line after the end must not stop the server
   const close = async (): Promise<void> => {
     await Promise.all([appFile, auditFile].map((stream) => new Promise<void>((done) => stream.end(() => done()))));
   };

@@ -1,7 +1,17 @@
-import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { type DynamicModule, Global, Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { Clock } from '../common/clock';
-import { LOGS, openLogs } from '../common/logger';
+import { LOGS, type Logs, openLogs } from '../common/logger';
 import { CONFIG, type Config } from './config';
+
+/** Writes out what the log files still hold when the server stops. */
+@Injectable()
+class LogCloser implements OnApplicationShutdown {
+  constructor(@Inject(LOGS) private readonly logs: Logs) {}
+
+  onApplicationShutdown(): Promise<void> {
+    return this.logs.close();
+  }
+}
 
 /** The settings, the logs opened from them, and the clock: what every module may ask for. */
 @Global()
@@ -14,6 +24,7 @@ export class ConfigModule {
         { provide: CONFIG, useValue: config },
         { provide: LOGS, useFactory: () => openLogs({ dir: config.logDir, level: config.logLevel, console: config.logConsole }) },
         Clock,
+        LogCloser,
       ],
       exports: [CONFIG, LOGS, Clock],
     };

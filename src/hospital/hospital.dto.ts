@@ -1,5 +1,6 @@
+import { IntersectionType } from '@nestjs/swagger';
 import { IsOptional, IsString, IsUUID, Length, Matches } from 'class-validator';
-import { CredentialsDto, IssuedCodeResponse } from '../auth/auth.dto';
+import { IssuedCodeResponse, RegistrationDto } from '../auth/auth.dto';
 
 export class CreateHospitalDto {
   /** @example "City Hospital" */
@@ -66,22 +67,7 @@ export class StaffProfileDto {
   phone?: string;
 }
 
-export class RegisterDoctorDto extends StaffProfileDto implements CredentialsDto {
-  /** The hospital where the doctor works and which approves. */
-  @IsUUID()
-  hospitalId!: string;
-
-  /** @example "dr.ada" */
-  @IsString()
-  @Length(3, 64)
-  @Matches(/^[\p{L}\p{N}._@-]+$/u)
-  username!: string;
-
-  /** @example "violet kettle walks north" */
-  @IsString()
-  @Length(1, 1024)
-  password!: string;
-}
+export class RegisterDoctorDto extends IntersectionType(StaffProfileDto, RegistrationDto) {}
 
 export class DepartureDto {
   /** Last working day, YYYY-MM-DD. The login ends now. */

@@ -1,6 +1,7 @@
+import { IntersectionType } from '@nestjs/swagger';
 import { IsBoolean, IsIn, IsOptional, IsString, IsUUID, Length, Matches, MaxLength } from 'class-validator';
 import { Transform } from 'class-transformer';
-import { CredentialsDto, IssuedCodeResponse } from '../auth/auth.dto';
+import { IssuedCodeResponse, RegistrationDto } from '../auth/auth.dto';
 import { PageQuery } from '../common/page';
 
 export const GENDERS = ['male', 'female', 'other', 'unknown'] as const;
@@ -51,22 +52,7 @@ export class PatientProfileDto {
   address?: string;
 }
 
-export class RegisterPatientDto extends PatientProfileDto implements CredentialsDto {
-  /** The hospital that approves and keeps the record. */
-  @IsUUID()
-  hospitalId!: string;
-
-  /** @example "ayse.demir" */
-  @IsString()
-  @Length(3, 64)
-  @Matches(/^[\p{L}\p{N}._@-]+$/u)
-  username!: string;
-
-  /** @example "seven quiet lamps in snow" */
-  @IsString()
-  @Length(1, 1024)
-  password!: string;
-}
+export class RegisterPatientDto extends IntersectionType(PatientProfileDto, RegistrationDto) {}
 
 export class EnrolPatientDto extends PatientProfileDto {
   /** Also issue an account and give its one-time code. */
