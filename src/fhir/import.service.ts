@@ -37,7 +37,7 @@ export class ImportService {
 
   /** `text` is the bundle as it was sent. Reading and validating come before the transaction, which only stores. */
   async importBundle(actor: Actor, text: string): Promise<ImportResponse> {
-    const bundle = read(text);
+    const bundle = await read(text);
     return this.idempotency.transaction(actor, async (tx) => {
       const directory = await this.storeDirectory(tx, actor, bundle.directory);
       if (bundle.kind === 'directory') return { patientId: null, sealed: 0, height: null, blockHash: null, directory };
@@ -86,9 +86,9 @@ export class ImportService {
   }
 }
 
-function read(text: string): ReturnType<typeof readBundle> {
+async function read(text: string): ReturnType<typeof readBundle> {
   try {
-    return readBundle(text);
+    return await readBundle(text);
   } catch (error) {
     if (!(error instanceof BundleError)) throw error;
     const errors = error.issues.map((issue) => ({ path: issue.path, message: `${issue.code}: ${issue.message}` }));

@@ -88,11 +88,17 @@ export class HospitalsService {
   async ledgerOrigin(manager: EntityManager, id: string): Promise<string> {
     const known = this.origins.get(id);
     if (known !== undefined) return known;
-    const row = await manager.getRepository(HospitalEntity).findOneBy({ id });
-    if (!row) throw notFound();
-    if (!manager.queryRunner?.isTransactionActive) this.origins.set(id, row.ledgerOrigin);
-    return row.ledgerOrigin;
+    const origin = await ledgerOriginOf(manager, id);
+    if (origin === null) throw notFound();
+    if (!manager.queryRunner?.isTransactionActive) this.origins.set(id, origin);
+    return origin;
   }
+}
+
+/** Name of a hospital's ledger as it is stored; null when there is no such hospital. For verifiers, which have no services. */
+export async function ledgerOriginOf(manager: EntityManager, id: string): Promise<string | null> {
+  const row = await manager.getRepository(HospitalEntity).findOneBy({ id });
+  return row?.ledgerOrigin ?? null;
 }
 
 function toResponse(row: HospitalEntity): HospitalResponse {

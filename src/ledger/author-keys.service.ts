@@ -20,7 +20,6 @@ export interface SigningKey {
 @Injectable()
 export class AuthorKeysService {
   private readonly signing = new LRUCache<string, SigningKey>({ max: 2_000, ttl: 10 * 60_000 });
-  private readonly registered = new Map<string, PublicJwk>();
 
   constructor(
     private readonly database: Database,
@@ -48,14 +47,6 @@ export class AuthorKeysService {
     return key;
   }
 
-  /** Looks registered public keys up by thumbprint, for a verifier. Public keys never change, so they are remembered. */
-  async directory(manager: EntityManager): Promise<(kid: string) => PublicJwk | undefined> {
-    const rows = await manager.createQueryBuilder(AuthorKeyEntity, 'k').select(['k.kid', 'k.x']).getMany();
-    for (const { kid, x } of rows) this.registered.set(kid, { kty: 'OKP', crv: 'Ed25519', x });
-    const kids = new Set(rows.map((row) => row.kid));
-    return (kid) => (kids.has(kid) ? this.registered.get(kid) : undefined);
-  }
-
   private async create(tx: EntityManager, actor: Actor): Promise<SigningKey> {
     const { publicKey, privateKey } = generateKeyPairSync('ed25519');
     const jwk = checkPublicJwk(publicKey.export({ format: 'jwk' }));
@@ -67,4 +58,11 @@ export class AuthorKeysService {
       .insert({ kid, accountId: actor.id, x: jwk.x, custody: 'server', privateKey: sealed, createdAt: this.clock.now() });
     return { kid, privateKey };
   }
+}
+
+/** Looks registered public keys up by thumbprint, for a verifier. */
+export async function authorKeyDirectory(manager: EntityManager): Promise<(kid: string) => PublicJwk | undefined> {
+  const rows = await manager.createQueryBuilder(AuthorKeyEntity, 'k').select(['k.kid', 'k.x']).getMany();
+  const keys = new Map<string, PublicJwk>(rows.map(({ kid, x }) => [kid, { kty: 'OKP', crv: 'Ed25519', x }]));
+  return (kid) => keys.get(kid);
 }

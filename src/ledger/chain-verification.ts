@@ -31,8 +31,19 @@ interface Row {
   recordKey: Buffer | null;
 }
 
+interface Tip {
+  readonly height: number;
+  readonly headHash: Buffer;
+  readonly lastHeight: number;
+}
+
 /** Walks one chain from block 0 to its head in bounded memory, without stopping the server for others. Never throws for what it finds in the rows. */
-export async function verifyStoredChain(manager: EntityManager, chain: ChainEntity, context: VerificationContext): Promise<ChainReport> {
+export async function verifyStoredChain(
+  manager: EntityManager,
+  chain: Pick<ChainEntity, 'chainId' | 'patientId' | 'hospitalId'>,
+  context: VerificationContext,
+): Promise<ChainReport> {
+  const tip = await tipOf(manager, chain.chainId);
   const verifier = createChainVerifier({
     ledgerId: ledgerId(await context.originOf(chain.hospitalId)),
     chainId: chain.chainId,
@@ -40,17 +51,28 @@ export async function verifyStoredChain(manager: EntityManager, chain: ChainEnti
   });
   const vault = await patientVault(manager, chain, context.keyRing);
   for (let from = -1; ;) {
-    const rows = await page(manager, chain.chainId, from);
+    const rows = await page(manager, chain.chainId, from, tip.lastHeight);
     for (const row of rows) verifier.push(toStoredBlock(row, vault));
     const last = rows.at(-1);
     if (!last || rows.length < PAGE) break;
     from = last.height;
     await nextTurn();
   }
-  return verifier.finish({ height: chain.height, hash: chain.headHash });
+  return verifier.finish({ height: tip.height, hash: tip.headHash });
 }
 
-function page(manager: EntityManager, chainId: Buffer, from: number): Promise<Row[]> {
+/**
+ * The head as it is stored and the height of the last block, read by one statement: both are of one moment. The walk ends at that block, so that what
+ * others seal meanwhile is not taken for a forged tail; a block beyond the head at that moment is.
+ */
+async function tipOf(manager: EntityManager, chainId: Buffer): Promise<Tip> {
+  const builder = manager.createQueryBuilder(ChainEntity, 'c').select('c.height', 'height').addSelect('c.headHash', 'headHash');
+  builder.addSelect((last) => last.select('MAX(b.height)').from(BlockEntity, 'b').where('b.chainId = c.chainId'), 'lastHeight');
+  const tip = await builder.where('c.chainId = :chainId', { chainId }).getRawOne<Omit<Tip, 'lastHeight'> & { lastHeight: number | null }>();
+  return { height: tip?.height ?? 0, headHash: tip?.headHash ?? Buffer.alloc(0), lastHeight: tip?.lastHeight ?? -1 };
+}
+
+function page(manager: EntityManager, chainId: Buffer, from: number, to: number): Promise<Row[]> {
   const builder = manager
     .createQueryBuilder(BlockEntity, 'b')
     .leftJoin(ContentEntity, 'c', 'c.recordId = b.recordId AND c.version = b.version')
@@ -59,22 +81,32 @@ function page(manager: EntityManager, chainId: Buffer, from: number): Promise<Ro
   return builder
     .addSelect('c.ciphertext', 'ciphertext')
     .addSelect('c.recordKey', 'recordKey')
-    .where('b.chainId = :chainId AND b.height > :from', { chainId, from })
+    .where('b.chainId = :chainId AND b.height > :from AND b.height <= :to', { chainId, from, to })
     .orderBy('b.height')
     .limit(PAGE)
     .getRawMany<Row>();
 }
 
-async function patientVault(manager: EntityManager, chain: ChainEntity, keyRing: KeyRing | null): Promise<Vault | null> {
+/** Null without keys or after erasure; `rejected` when the patient's key was altered in the database: then no content opens. */
+async function patientVault(
+  manager: EntityManager,
+  chain: Pick<ChainEntity, 'patientId' | 'hospitalId'>,
+  keyRing: KeyRing | null,
+): Promise<Vault | 'rejected' | null> {
   if (!keyRing) return null;
-  const vaults = await keyRing.existingVaults(manager, [{ subjectId: chain.patientId, tenantId: chain.hospitalId }]);
-  return vaults.values().next().value ?? null;
+  try {
+    const vaults = await keyRing.existingVaults(manager, [{ subjectId: chain.patientId, tenantId: chain.hospitalId }]);
+    return vaults.values().next().value ?? null;
+  } catch (error) {
+    if (error instanceof CryptoError) return 'rejected';
+    throw error;
+  }
 }
 
-function toStoredBlock(row: Row, vault: Vault | null): StoredBlock {
+function toStoredBlock(row: Row, vault: Vault | 'rejected' | null): StoredBlock {
   const { recordKey, ...block } = row;
   if (!vault || !recordKey) return block;
-  return { ...block, recordKey: unwrap(vault, row.recordId, recordKey) };
+  return { ...block, recordKey: vault === 'rejected' ? Buffer.alloc(32) : unwrap(vault, row.recordId, recordKey) };
 }
 
 /** A record key that does not open (altered or moved) opens no content: an all-zero key makes the verifier say so. */

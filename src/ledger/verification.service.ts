@@ -7,17 +7,14 @@ import { invalid, notFound } from '../common/errors';
 import { cursorId, toPage, type Page, type PageQuery } from '../common/page';
 import { KeyRing } from '../crypto/key-ring.service';
 import { Database } from '../database/database';
-import { HospitalsService } from '../hospital/hospitals.service';
-import { AuthorKeysService } from './author-keys.service';
-import { verifyStoredChain } from './chain-verification';
 import { b64u } from './core/bytes';
 import { BlockKind, decodeHeader, isZero } from './core/header';
-import type { ChainReport } from './core/verdict';
 import { AuthorKeyEntity, BlockEntity, ChainEntity } from './ledger.entity';
 import type { AuthorKeyResponse, BlockResponse, ChainQuery, ChainResponse, ChainVerdictResponse, LedgerStatusResponse } from './ledger.dto';
+import { toVerdict, verificationContext, verifyLedger } from './verify-ledger';
+import { verifyStoredChain } from './chain-verification';
 
 const KIND_NAMES = new Map<number, string>(Object.entries(BlockKind).map(([name, number]) => [number, name]));
-const CHAINS_A_PAGE = 200;
 
 /** Proves or disproves that nothing sealed was changed (R17), and shows chains without their content. */
 @Injectable()
@@ -25,8 +22,6 @@ export class VerificationService {
   constructor(
     private readonly database: Database,
     private readonly access: AccessService,
-    private readonly authorKeys: AuthorKeysService,
-    private readonly hospitals: HospitalsService,
     private readonly keyRing: KeyRing,
   ) {}
 
@@ -35,27 +30,15 @@ export class VerificationService {
     return this.access.read(actor, 'chain.verify', { patientId }, async (manager, grant) => {
       const chain = await manager.getRepository(ChainEntity).findOneBy({ patientId, hospitalId: grant.hospitalId });
       if (!chain) return { patientId, verdict: 'VALID', chainId: '', blocks: 0, height: null, headHash: null, findings: [] };
-      const report = await this.walk(manager, chain);
+      const report = await verifyStoredChain(manager, chain, await verificationContext(manager, this.keyRing));
       grant.note({ headHeight: chain.height, count: report.blocks });
       return toVerdict(patientId, report);
     });
   }
 
-  /** Walks every chain, one after another; yields each verdict. For the command line and for tests. */
-  async *verifyAll(manager: EntityManager): AsyncGenerator<ChainVerdictResponse> {
-    const key = await this.authorKeys.directory(manager);
-    for (let after: Buffer = Buffer.alloc(0); ;) {
-      const chains = await manager
-        .createQueryBuilder(ChainEntity, 'c')
-        .where('c.chainId > :after', { after })
-        .orderBy('c.chainId')
-        .limit(CHAINS_A_PAGE)
-        .getMany();
-      for (const chain of chains) yield toVerdict(chain.patientId, await this.walk(manager, chain, key));
-      const last = chains.at(-1);
-      if (!last) return;
-      after = last.chainId;
-    }
+  /** Walks every chain, one after another; yields each verdict. */
+  verifyAll(manager: EntityManager): AsyncGenerator<ChainVerdictResponse> {
+    return verifyLedger(manager, this.keyRing);
   }
 
   /** The blocks of a chain, without their content. The cursor is the record id of the last block shown. */
@@ -95,35 +78,11 @@ export class VerificationService {
     return toPage(await builder.getMany(), query.limit, (row) => row.accountId, toKey);
   }
 
-  private async walk(
-    manager: EntityManager,
-    chain: ChainEntity,
-    keyOf?: Awaited<ReturnType<AuthorKeysService['directory']>>,
-  ): Promise<ChainReport> {
-    return verifyStoredChain(manager, chain, {
-      originOf: (hospitalId) => this.hospitals.ledgerOrigin(manager, hospitalId),
-      keyOf: keyOf ?? (await this.authorKeys.directory(manager)),
-      keyRing: this.keyRing,
-    });
-  }
-
   private async heightOf(manager: EntityManager, chainId: Buffer, recordId: string): Promise<number> {
     const row = await manager.getRepository(BlockEntity).findOneBy({ chainId, recordId });
     if (!row) throw invalid('cursor', 'must be a nextCursor that this list gave');
     return row.height;
   }
-}
-
-function toVerdict(patientId: string, report: ChainReport): ChainVerdictResponse {
-  return {
-    patientId,
-    verdict: report.verdict,
-    chainId: report.chainId,
-    blocks: report.blocks,
-    height: report.head?.height ?? null,
-    headHash: report.head?.hash.toString('hex') ?? null,
-    findings: report.findings.map(({ code, height, field, recordId }) => ({ code, height, field, recordId: recordId ?? null })),
-  };
 }
 
 function toBlock(row: BlockEntity): BlockResponse {

@@ -15,8 +15,8 @@ describe('samplePatients', () => {
     expect(samplePatients(0)).toEqual([]);
   });
 
-  it.each(samples)('$fileName is one importable chart of 20 to 60 valid resources', ({ text }) => {
-    const bundle = readBundle(text);
+  it.each(samples)('$fileName is one importable chart of 20 to 60 valid resources', async ({ text }) => {
+    const bundle = await readBundle(text);
     if (bundle.kind !== 'patient') throw new Error('not a patient bundle');
     expect(bundle.clinical.length + bundle.directory.length + 1).toBeGreaterThanOrEqual(20);
     expect(bundle.clinical.length + bundle.directory.length + 1).toBeLessThanOrEqual(60);

@@ -1,0 +1,82 @@
+import type { EntityManager } from 'typeorm';
+import { KeyRing } from '../crypto/key-ring.service';
+import { ledgerOriginOf } from '../hospital/hospitals.service';
+import { authorKeyDirectory } from './author-keys.service';
+import { type VerificationContext, verifyStoredChain } from './chain-verification';
+import { b64u } from './core/bytes';
+import { isOrigin } from './core/header';
+import type { ChainReport } from './core/verdict';
+import type { ChainVerdictResponse } from './ledger.dto';
+import { BlockEntity, ChainEntity } from './ledger.entity';
+
+const CHAINS_A_PAGE = 200;
+/** Stands in for a hospital that is gone or renamed to nonsense: no chain belongs to it, so the verdict says so. */
+const NO_ORIGIN = 'unknown.invalid';
+
+/**
+ * Walks every chain of a ledger, or one patient's, one after another, and yields each verdict. It only reads, needs no running server, and may run beside one.
+ * Without `keyRing` contents stay closed; hashes, links and signatures are checked all the same. Blocks whose chain is gone count as tampered.
+ */
+export async function* verifyLedger(
+  manager: EntityManager,
+  keyRing: KeyRing | null,
+  patientId?: string,
+): AsyncGenerator<ChainVerdictResponse> {
+  const context = await verificationContext(manager, keyRing);
+  for (let after: Buffer = Buffer.alloc(0); ;) {
+    const builder = manager.createQueryBuilder(ChainEntity, 'c').where('c.chainId > :after', { after });
+    if (patientId !== undefined) builder.andWhere('c.patientId = :patientId', { patientId });
+    const chains = await builder.orderBy('c.chainId').limit(CHAINS_A_PAGE).getMany();
+    for (const chain of chains) yield toVerdict(chain.patientId, await verifyStoredChain(manager, chain, context));
+    const last = chains.at(-1);
+    if (!last) break;
+    after = last.chainId;
+  }
+  yield* headless(manager, patientId);
+}
+
+/** What a verification needs beside the rows of a chain. */
+export async function verificationContext(manager: EntityManager, keyRing: KeyRing | null): Promise<VerificationContext> {
+  const originOf = async (hospitalId: string): Promise<string> => {
+    const origin = await ledgerOriginOf(manager, hospitalId);
+    return isOrigin(origin) ? origin : NO_ORIGIN;
+  };
+  return { originOf, keyOf: await authorKeyDirectory(manager), keyRing };
+}
+
+export function toVerdict(patientId: string, report: ChainReport): ChainVerdictResponse {
+  return {
+    patientId,
+    verdict: report.verdict,
+    chainId: report.chainId,
+    blocks: report.blocks,
+    height: report.head?.height ?? null,
+    headHash: report.head?.hash.toString('hex') ?? null,
+    findings: report.findings.map(({ code, height, field, recordId }) => ({ code, height, field, recordId: recordId ?? null })),
+  };
+}
+
+/** Blocks without a chain: its row was deleted, which the server never does. The first block names the patient. */
+async function* headless(manager: EntityManager, patientId?: string): AsyncGenerator<ChainVerdictResponse> {
+  const rows = await manager
+    .createQueryBuilder(BlockEntity, 'b')
+    .leftJoin(ChainEntity, 'c', 'c.chainId = b.chainId')
+    .select('b.chainId', 'chainId')
+    .addSelect('COUNT(*)', 'blocks')
+    .addSelect('MAX(b.height)', 'height')
+    .addSelect('MAX(CASE WHEN b.height = 0 THEN b.recordId END)', 'patientId')
+    .where('c.chainId IS NULL')
+    .groupBy('b.chainId')
+    .getRawMany<{ chainId: Buffer; blocks: number | string; height: number; patientId: string | null }>();
+  for (const row of rows) {
+    if (patientId !== undefined && row.patientId !== patientId) continue;
+    const place = {
+      patientId: row.patientId ?? '',
+      chainId: b64u(row.chainId),
+      blocks: Number(row.blocks),
+      height: row.height,
+      headHash: null,
+    };
+    yield { ...place, verdict: 'TAMPERED', findings: [{ code: 'HEAD_MISMATCH', height: row.height, field: 'head', recordId: null }] };
+  }
+}
