@@ -14,6 +14,7 @@ import { KeyRing } from './crypto/key-ring.service';
 import { openDataSources } from './database/database.module';
 import { setUpDocs } from './docs';
 import { setUpHttp } from './http';
+import { answerBroken, answerUnroutable } from './http-edge';
 
 const HEADERS_TIMEOUT_MS = 15_000;
 /** For a whole request with its body: the largest file on a slow line. */
@@ -49,6 +50,8 @@ export async function createApp(foundations: Foundations): Promise<NestFastifyAp
     routerOptions: { maxParamLength: 200 },
     forceCloseConnections: true,
     http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    frameworkErrors: answerUnroutable,
+    clientErrorHandler: answerBroken,
   });
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.register(foundations), adapter, {
     bodyParser: false,

@@ -21,6 +21,7 @@ export function openApiDocument(app: NestFastifyApplication): OpenAPIObject {
     .addBearerAuth()
     .build();
   return SwaggerModule.createDocument(app, config, {
+    autoTagControllers: false, // each route names its tag
     operationIdFactory: (controller, method) => `${controller.replace('Controller', '')}_${method}`,
   });
 }

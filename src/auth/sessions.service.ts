@@ -71,7 +71,9 @@ export class SessionsService {
       }
       if (row.usedAt === null && row.expiresAt <= now) return null;
       const next = await this.addToken(tx, session);
-      await tx.getRepository(RefreshTokenEntity).update({ hash: row.hash }, { usedAt: row.usedAt ?? now, successor: next.hash });
+      // Repeated once: without a known successor a third use is a reuse.
+      const successor = row.usedAt === null ? next.hash : null;
+      await tx.getRepository(RefreshTokenEntity).update({ hash: row.hash }, { usedAt: row.usedAt ?? now, successor });
       await tx.getRepository(SessionEntity).update({ id: session.id }, { lastUsedAt: now });
       await this.audit.append(tx, {
         action: 'refresh',

@@ -48,6 +48,7 @@ export interface ApiOptions {
 
 const ALWAYS: readonly ProblemCode[] = ['invalid_request', 'too_many_requests', 'internal_error', 'unavailable'];
 const GUARDED: readonly ProblemCode[] = ['unauthenticated', 'forbidden'];
+const RETRIED: readonly ProblemCode[] = ['idempotency_key_reused'];
 
 function problemResponses(codes: readonly ProblemCode[]): MethodDecorator[] {
   const byStatus = new Map<number, string[]>();
@@ -75,7 +76,7 @@ export function Api(tag: string, summary: string, answer: Type | [Type] | null, 
     HttpCode(status),
     ApiExtraModels(Problem),
     ApiResponse({ status, description: 'Done', ...body }),
-    ...problemResponses([...ALWAYS, ...(options.open ? [] : GUARDED), ...(options.problems ?? [])]),
+    ...problemResponses([...ALWAYS, ...(options.open ? [] : GUARDED), ...(options.idempotent ? RETRIED : []), ...(options.problems ?? [])]),
     ...(options.open ? [] : [ApiBearerAuth()]),
     ...(options.idempotent
       ? [

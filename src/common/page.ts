@@ -1,4 +1,4 @@
-import { Type } from 'class-transformer';
+import { Transform } from 'class-transformer';
 import { IsInt, IsOptional, IsString, Matches, Max, MaxLength, Min } from 'class-validator';
 import { invalid } from './errors';
 import { isId } from './ids';
@@ -7,7 +7,7 @@ import { isId } from './ids';
 export class PageQuery {
   /** How many items at most. */
   @IsOptional()
-  @Type(() => Number)
+  @Transform(({ value }: { value: unknown }) => (typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value))
   @IsInt()
   @Min(1)
   @Max(100)

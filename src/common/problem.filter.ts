@@ -40,9 +40,12 @@ function toApiError(exception: unknown): ApiError {
   return new ApiError(BY_STATUS.get(statusOf(exception)) ?? 'internal_error');
 }
 
+/** Content type of every error. */
+export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
+
 /** RFC 9457 body of an error. */
-function problemBody(error: ApiError, requestId: string): Record<string, unknown> {
-  return {
+export function problemText(error: ApiError, requestId: string): string {
+  return JSON.stringify({
     type: `urn:bjwt-ehr:problem:${error.code}`,
     title: PROBLEMS[error.code][1],
     status: error.status,
@@ -51,17 +54,13 @@ function problemBody(error: ApiError, requestId: string): Record<string, unknown
     requestId,
     ...(error.extra.errors ? { errors: error.extra.errors } : {}),
     ...(error.extra.links ? { links: error.extra.links } : {}),
-  };
+  });
 }
 
 /** Writes an error as `application/problem+json`. */
 function sendProblem(reply: FastifyReply, error: ApiError, requestId: string): void {
   const headers = { ...(error.status === 401 ? { 'www-authenticate': 'Bearer' } : {}), ...error.extra.headers };
-  void reply
-    .status(error.status)
-    .headers(headers)
-    .type('application/problem+json; charset=utf-8')
-    .send(JSON.stringify(problemBody(error, requestId)));
+  void reply.status(error.status).headers(headers).type(PROBLEM_TYPE).send(problemText(error, requestId));
 }
 
 /** The one error filter. Server faults (5xx) are logged with their stack, client faults with their code. */

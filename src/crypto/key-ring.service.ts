@@ -43,8 +43,15 @@ export class KeyRing {
   /** By the wrapped bytes and what they are bound to. Unwrapping is a pure function of these, so a rollback cannot make an entry wrong. */
   readonly #keks = new LRUCache<string, DataKey>({ max: 1000, ttl: CACHED_FOR_MS });
 
+  #committed: EntityManager | undefined;
+
   constructor(@Inject(ROOT_KEYS) private readonly keys: RootKeys) {
     this.#root = new DataKey(keys.wrapKey);
+  }
+
+  /** Gives a connection that sees committed data only; with it, keys needed inside transactions are cached too. */
+  readCommittedFrom(reader: EntityManager): void {
+    this.#committed = reader;
   }
 
   /**
@@ -54,10 +61,11 @@ export class KeyRing {
   async vault(manager: EntityManager, subject: Subject): Promise<Vault> {
     const cached = this.#vaults.get(vaultKey(subject));
     if (cached) return cached;
-    const [found] = await this.#find(manager, [subject]);
-    if (found) {
+    for (const source of this.#sources(manager)) {
+      const [found] = await this.#find(source, [subject]);
+      if (!found) continue;
       const vault = this.#open(found);
-      if (!isInTransaction(manager)) this.#vaults.set(vaultKey(subject), vault);
+      if (!isInTransaction(source)) this.#vaults.set(vaultKey(subject), vault);
       return vault;
     }
     if (!isInTransaction(manager)) throw new CryptoError('key_missing');
@@ -118,6 +126,11 @@ export class KeyRing {
       }
     }
     await verifyKeyChecks(manager, this.keys, keks.length === 0);
+  }
+
+  /** Where to look for a key: inside a transaction first among what is committed, for only that may be cached. */
+  #sources(manager: EntityManager): EntityManager[] {
+    return this.#committed && isInTransaction(manager) ? [this.#committed, manager] : [manager];
   }
 
   #find(manager: EntityManager, subjects: readonly Subject[]): Promise<Found[]> {

@@ -1,5 +1,6 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { DataSource, type DataSourceOptions } from 'typeorm';
+import { KeyRing } from '../crypto/key-ring.service';
 import { Database, type DataSources } from './database';
 
 /** Opens both connections and brings the schema up to date. The options come from ormconfig.ts, which knows every entity. */
@@ -14,6 +15,19 @@ export async function openDataSources(writerOptions: DataSourceOptions, readerOp
 @Module({})
 export class DatabaseModule {
   static register(sources: DataSources): DynamicModule {
-    return { module: DatabaseModule, providers: [{ provide: Database, useFactory: () => new Database(sources) }], exports: [Database] };
+    return {
+      module: DatabaseModule,
+      providers: [
+        {
+          provide: Database,
+          inject: [KeyRing],
+          useFactory: (keyRing: KeyRing) => {
+            keyRing.readCommittedFrom(sources.reader.manager);
+            return new Database(sources);
+          },
+        },
+      ],
+      exports: [Database],
+    };
   }
 }

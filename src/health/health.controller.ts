@@ -1,12 +1,8 @@
 import { Controller, Get, Header } from '@nestjs/common';
 import { Public } from '../common/actor';
 import { Api } from '../common/api-docs';
+import { HealthResponse } from './health.dto';
 import { HealthService } from './health.service';
-
-export class HealthResponse {
-  /** `ok` */
-  status!: string;
-}
 
 @Controller()
 @Public()

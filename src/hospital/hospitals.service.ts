@@ -84,14 +84,13 @@ export class HospitalsService {
     return new Map(rows.map((row) => [row.id, row.name]));
   }
 
-  /** Name of the hospital's ledger. */
-  async ledgerOrigin(manager: EntityManager, id: string): Promise<string> {
+  /** Name of the hospital's ledger, among what is committed: a hospital exists before its first patient. */
+  async ledgerOrigin(id: string): Promise<string> {
     const known = this.origins.get(id);
     if (known !== undefined) return known;
-    const origin = await ledgerOriginOf(manager, id);
-    if (origin === null) throw notFound();
-    if (!manager.queryRunner?.isTransactionActive) this.origins.set(id, origin);
-    return origin;
+    const { ledgerOrigin } = await this.read(id);
+    this.origins.set(id, ledgerOrigin);
+    return ledgerOrigin;
   }
 }
 

@@ -49,7 +49,7 @@ export class LedgerService {
    * that nobody ever sees.
    */
   async seal(tx: EntityManager, grant: Grant, input: SealInput): Promise<SealedBlock> {
-    const origin = await this.hospitals.ledgerOrigin(tx, grant.hospitalId);
+    const origin = await this.hospitals.ledgerOrigin(grant.hospitalId);
     const ledger = ledgerId(origin);
     const head = (await this.head(tx, grant)) ?? (await this.openChain(tx, grant, ledger));
     const { chainId } = head;

@@ -1,4 +1,4 @@
-import { IntersectionType } from '@nestjs/swagger';
+import { ApiProperty, IntersectionType } from '@nestjs/swagger';
 import { IsBoolean, IsIn, IsOptional, IsString, IsUUID, Length, Matches, MaxLength } from 'class-validator';
 import { Transform } from 'class-transformer';
 import { IssuedCodeResponse, RegistrationDto } from '../auth/auth.dto';
@@ -104,6 +104,7 @@ export class PatientResponse {
 export class EnrolledPatientResponse {
   patient!: PatientResponse;
   /** Present when an account was asked for. */
+  @ApiProperty({ nullable: true, type: () => IssuedCodeResponse })
   activation!: IssuedCodeResponse | null;
 }
 

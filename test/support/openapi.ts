@@ -33,7 +33,9 @@ function validatorOf(key: string, schema: object): ValidateFunction {
 function closed(value: object): object {
   return JSON.parse(JSON.stringify(value), (_name, item: unknown) => {
     if (typeof item !== 'object' || item === null || Array.isArray(item)) return item;
-    const schema = item as { type?: unknown; properties?: unknown; additionalProperties?: unknown };
+    const schema = item as { type?: unknown; properties?: unknown; additionalProperties?: unknown; nullable?: unknown; allOf?: unknown };
+    // How generators of OpenAPI 3.0 write and read "this reference, or null".
+    if (schema.nullable === true && schema.allOf !== undefined) return { anyOf: [{ allOf: schema.allOf }, { type: 'null' }] };
     return schema.type === 'object' && schema.properties && schema.additionalProperties === undefined
       ? { ...schema, additionalProperties: false }
       : schema;

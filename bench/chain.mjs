@@ -1,0 +1,116 @@
+/** Chain verification (P5, P6), cold start (P8) and statements per request: what is measured on freshly started servers. */
+import { createHash, generateKeyPairSync, hash, sign, verify } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { peakRss, rssMb } from './processes.mjs';
+
+const SIGNATURES = 1500;
+const SETTLE_MS = 700;
+const COUNTED = 20;
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** The bytes of a stored chain that a verification must hash: headers, attestations, ciphertexts. */
+function chainBytes(ours, patientId) {
+  const require = createRequire(`${ours.dist}/src/main.js`);
+  const db = new (require(`${ours.dist}/src/database/sqlite-options.js`).sqliteDriver())(ours.database, { readonly: true });
+  const rows = db
+    .prepare(
+      `SELECT b.header, b.attestation, c.ciphertext FROM ledger_chain h JOIN ledger_block b ON b.chainId = h.chainId
+       LEFT JOIN ledger_content c ON c.recordId = b.recordId AND c.version = b.version WHERE h.patientId = ? ORDER BY b.height`,
+    )
+    .all(patientId);
+  db.close();
+  const parts = rows.flatMap((row) => [row.header, Buffer.from(row.attestation ?? ''), row.ciphertext ?? Buffer.alloc(0)]);
+  return { blocks: rows.length, bytes: Buffer.concat(parts) };
+}
+
+/** Raw SHA-256 over these bytes at once, MB/s on one core; repeated to some 100 ms. */
+function rawSha256(bytes) {
+  const times = Math.max(4, Math.ceil(6e7 / bytes.length));
+  const started = performance.now();
+  for (let index = 0; index < times; index += 1) hash('sha256', bytes, 'buffer');
+  return (bytes.length * times) / 1e6 / ((performance.now() - started) / 1000);
+}
+
+/** Raw Ed25519 verifications per second of an attestation's size, on one core. */
+function rawEd25519() {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  const text = Buffer.alloc(520, 'a');
+  const signature = sign(null, text, privateKey);
+  const started = performance.now();
+  for (let index = 0; index < SIGNATURES; index += 1) if (!verify(null, text, publicKey, signature)) throw new Error('Ed25519');
+  return SIGNATURES / ((performance.now() - started) / 1000);
+}
+
+/** Verifies the long chain `rounds` times beside raw hashing and raw signature checks in this process. */
+export async function verifyRounds(ours, patientId, rounds) {
+  const { blocks, bytes } = chainBytes(ours, patientId);
+  const path = (id) => `/ledger/patients/${id}/verify`;
+  await ours.call('doctor', 'POST', path(ours.patients[0]), undefined, { expect: 200 }); // loads the code, so that the growth is that of the walk
+  await wait(SETTLE_MS);
+  const before = rssMb(ours.pid);
+  const results = [];
+  let highest = 0;
+  for (let index = 0; index < rounds; index += 1) {
+    const sha = rawSha256(bytes);
+    const ed25519 = rawEd25519();
+    const started = performance.now();
+    const { value: verdict, peak } = await peakRss(ours.pid, () =>
+      ours.call('doctor', 'POST', path(patientId), undefined, { expect: 200 }),
+    );
+    const seconds = (performance.now() - started) / 1000;
+    if (verdict.verdict !== 'VALID' || verdict.blocks !== blocks) throw new Error(`verification: ${JSON.stringify(verdict).slice(0, 300)}`);
+    highest = Math.max(highest, peak);
+    results.push({ mbPerS: bytes.length / 1e6 / seconds, sha, blocksPerS: blocks / seconds, ed25519, seconds });
+  }
+  return { blocks, mb: bytes.length / 1e6, rounds: results, rssBefore: before, rssGrowth: highest - before };
+}
+
+/** Starts both servers in turn on the data that is there; times and idle memory. Leaves the last start of ours running. */
+export async function coldStarts(ours, startFloor, times) {
+  const results = [];
+  for (let index = 0; index < times; index += 1) {
+    await ours.stop();
+    await ours.start();
+    const floor = await startFloor();
+    await wait(SETTLE_MS);
+    results.push({ ours: ours.startMs, floor: floor.startMs, rss: rssMb(ours.pid), floorRss: rssMb(floor.pid) });
+    await floor.stop();
+  }
+  return results;
+}
+
+const CONTROL = /^\s*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)/i;
+/** The poll for revocations runs once a second whatever requests do. */
+const POLL = /"revocation"/;
+
+/** SQL statements for one request of each kind, counted in the driver; in a start of its own. Requests go one after another. */
+export async function countStatements(ours, sealedId) {
+  await ours.stop();
+  await ours.start({ countSql: true });
+  const drafts = [];
+  const { DIAGNOSIS } = await import('./ours.mjs');
+  const acts = {
+    'refused route': () => ours.call('doctor', 'GET', '/hospitals/me/staff', undefined, { expect: 403 }),
+    read: () => ours.call('doctor', 'GET', `/records/${sealedId}`),
+    draft: async () => drafts.push((await ours.call('doctor', 'POST', `/patients/${ours.patients[0]}/diagnoses`, DIAGNOSIS)).id),
+    seal: () => ours.call('doctor', 'POST', `/records/${drafts.pop()}/seal`),
+  };
+  const result = {};
+  for (const [name, act] of Object.entries(acts)) {
+    await act();
+    if (name === 'draft') await act();
+    await ours.ask('collectCounts');
+    for (let index = 0; index < COUNTED; index += 1) await act();
+    const counts = (await ours.ask('collectCounts')).filter(([sql]) => !POLL.test(sql));
+    const sum = (some) => some.reduce((total, [, n]) => total + n, 0) / COUNTED;
+    result[name] = { data: sum(counts.filter(([sql]) => !CONTROL.test(sql))), control: sum(counts.filter(([sql]) => CONTROL.test(sql))) };
+  }
+  return result;
+}
+
+/** Identity of what was measured, so that two result files can be told apart. */
+export const digestOf = (texts) =>
+  texts
+    .reduce((sum, text) => sum.update(text), createHash('sha256'))
+    .digest('hex')
+    .slice(0, 16);
