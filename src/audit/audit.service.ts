@@ -6,6 +6,7 @@ import { Clock } from '../common/clock';
 import { newId } from '../common/ids';
 import { LOGS, type Logs } from '../common/logger';
 import { Database } from '../database/database';
+import { insertRow } from '../database/rows';
 import type { AuditAction } from './actions';
 import { AuditEventEntity } from './audit-event.entity';
 
@@ -45,7 +46,7 @@ export class AuditService {
   /** Appends one row; after the commit the same row goes to the audit log file (R20). */
   async append(tx: EntityManager, entry: AuditEntry): Promise<void> {
     const row = this.toRow(entry);
-    await tx.createQueryBuilder().insert().into(AuditEventEntity).values(row).updateEntity(false).execute();
+    await insertRow(tx, AuditEventEntity, row);
     this.database.afterCommit(() => this.logs.audit.info(row, row.action));
   }
 

@@ -31,7 +31,7 @@ export interface Page<T> {
 export function cursorId(query: PageQuery): string | undefined {
   if (query.cursor === undefined) return undefined;
   const id = Buffer.from(query.cursor, 'base64url').toString('latin1');
-  if (!isId(id)) throw invalid('cursor', 'must be a nextCursor that this list gave');
+  if (!isId(id) || toCursor(id) !== query.cursor) throw invalid('cursor', 'must be a nextCursor that this list gave');
   return id;
 }
 
@@ -40,5 +40,9 @@ export function toPage<R, T>(rows: readonly R[], limit: number, idOf: (row: R) =
   const shown = rows.slice(0, limit);
   const last = shown.at(-1);
   const more = rows.length > limit && last !== undefined;
-  return { items: shown.map(toItem), nextCursor: more ? Buffer.from(idOf(last), 'latin1').toString('base64url') : null };
+  return { items: shown.map(toItem), nextCursor: more ? toCursor(idOf(last)) : null };
+}
+
+function toCursor(id: string): string {
+  return Buffer.from(id, 'latin1').toString('base64url');
 }

@@ -84,7 +84,7 @@ export class SerialExecutor {
       const value = await unit.work(this.runner.manager);
       await this.runner.commitTransaction();
       return () => {
-        for (const effect of unit.effects) effect();
+        for (const effect of unit.effects) runEffect(effect);
         unit.resolve(value);
       };
     } catch (error) {
@@ -103,5 +103,14 @@ export class SerialExecutor {
     await this.runner.query('ROLLBACK').catch(() => undefined);
     Reflect.set(this.runner, 'transactionDepth', 0);
     Reflect.set(this.runner, 'isTransactionActive', false);
+  }
+}
+
+/** The unit is durable, so an effect that fails must neither refuse it nor stop those that wait behind it. */
+function runEffect(effect: () => void): void {
+  try {
+    effect();
+  } catch (error) {
+    process.emitWarning(`An effect after a commit failed: ${error instanceof Error ? error.name : 'unknown'}`);
   }
 }

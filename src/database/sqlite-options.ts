@@ -13,11 +13,18 @@ export function sqliteDriver(): unknown {
 
 /**
  * FULL: an acknowledged commit survives a power cut (a WAL file that better-sqlite3 reopens would run at NORMAL). secure_delete: what is erased is
- * overwritten. trusted_schema OFF: a doctored schema cannot call functions.
+ * overwritten. trusted_schema OFF: a doctored schema cannot call functions. recursive_triggers ON: without it `INSERT OR REPLACE` deletes rows
+ * past the triggers that protect sealed tables.
  */
 function prepareWriter(db: Pragmas): void {
-  for (const setting of ['synchronous = FULL', 'secure_delete = ON', 'trusted_schema = OFF', 'wal_autocheckpoint = 4000'])
-    db.pragma(setting);
+  const settings = [
+    'synchronous = FULL',
+    'secure_delete = ON',
+    'trusted_schema = OFF',
+    'recursive_triggers = ON',
+    'wal_autocheckpoint = 4000',
+  ];
+  for (const setting of settings) db.pragma(setting);
 }
 
 /** Options of both connections to a SQLite file; the reader refuses to write. */

@@ -11,6 +11,7 @@ import { ApiError } from '../common/errors';
 import { newId } from '../common/ids';
 import { BlindIndex } from '../crypto/blind-index';
 import { KeyRing } from '../crypto/key-ring.service';
+import { insertRow } from '../database/rows';
 import { PatientsService } from '../patient/patients.service';
 import { SealingService } from '../record/sealing.service';
 import { BundleError, type BundleResource, type PatientBundle, readBundle } from './bundle';
@@ -46,7 +47,10 @@ export class ImportService {
   }
 
   private async storePatient(tx: EntityManager, actor: Actor, bundle: PatientBundle): Promise<Omit<ImportResponse, 'directory'>> {
-    const { id } = await this.patients.enrolIn(tx, actor, profileOf(bundle.patient.resource));
+    const { index, resource } = bundle.patient;
+    const { id } = await this.patients.enrolIn(tx, actor, profileOf(resource)).catch((error: unknown) => {
+      throw atEntry(error, index);
+    });
     return this.access.within(tx, actor, 'record.import', { patientId: id }, async (_tx, grant) => {
       const profile = { kind: 'Patient', text: bundle.patient.text, block: 'profile' as const };
       const records = bundle.clinical.map((item) => ({ kind: item.resourceType, text: item.text, block: 'record' as const }));
@@ -76,7 +80,7 @@ export class ImportService {
           content: vault.seal('directory.content', id, item.text),
           createdAt: this.clock.now(),
         };
-        await tx.createQueryBuilder().insert().into(DirectoryEntity).values(row).updateEntity(false).execute();
+        await insertRow(tx, DirectoryEntity, row);
         added += 1;
       }
       if (index % TURN === TURN - 1) await nextTurn();
@@ -84,6 +88,14 @@ export class ImportService {
     await this.audit.append(tx, { action: 'directory.import', outcome: 'ok', actor, requestId: actor.requestId, hospitalId, count: added });
     return added;
   }
+}
+
+/** A patient who is enrolled already, named by the bundle's entry. */
+function atEntry(error: unknown, index: number): unknown {
+  if (!(error instanceof ApiError) || error.code !== 'already_exists') return error;
+  return new ApiError(error.code, error.detail, {
+    errors: [{ path: `entry[${index}].resource.identifier`, message: 'names a patient who is enrolled at this hospital' }],
+  });
 }
 
 async function read(text: string): ReturnType<typeof readBundle> {

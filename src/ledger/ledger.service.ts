@@ -6,6 +6,7 @@ import { Clock } from '../common/clock';
 import { ApiError, notFound } from '../common/errors';
 import { KeyRing } from '../crypto/key-ring.service';
 import type { Vault } from '../crypto/vault';
+import { insertRow, updateRows } from '../database/rows';
 import { HospitalsService } from '../hospital/hospitals.service';
 import { AuthorKeysService } from './author-keys.service';
 import { signAttestation } from './core/attestation';
@@ -94,7 +95,7 @@ export class LedgerService {
       ciphertext,
       recordKey: vault.seal('content.record_key', input.recordId, recordKey),
     };
-    await tx.createQueryBuilder().insert().into(ContentEntity).values(content).updateEntity(false).execute();
+    await insertRow(tx, ContentEntity, content);
     return this.append(tx, grant, head, header, { recordId: input.recordId, version: input.version, attestation });
   }
 
@@ -201,20 +202,9 @@ export class LedgerService {
     const { chainId } = head;
     const height = head.height + 1;
     const hash = blockHash(header);
-    await tx
-      .createQueryBuilder()
-      .insert()
-      .into(BlockEntity)
-      .values({ chainId, height, blockHash: hash, prevHash: head.headHash, header, ...rest })
-      .updateEntity(false)
-      .execute();
-    const moved = await tx
-      .createQueryBuilder()
-      .update(ChainEntity)
-      .set({ height, headHash: hash })
-      .where('chainId = :chainId AND height = :old', { chainId, old: head.height })
-      .execute();
-    if (moved.affected !== 1) throw new ApiError('unavailable', 'The chain moved meanwhile; try again');
+    await insertRow(tx, BlockEntity, { chainId, height, blockHash: hash, prevHash: head.headHash, header, ...rest });
+    const moved = await updateRows(tx, ChainEntity, { chainId, height: head.height }, { height, headHash: hash });
+    if (moved !== 1) throw new ApiError('unavailable', 'The chain moved meanwhile; try again');
     grant.note({ headHeight: height });
     return {
       recordId: rest.recordId,

@@ -9,6 +9,7 @@ import { newId } from '../common/ids';
 import { cursorId, toPage, type Page } from '../common/page';
 import { KeyRing } from '../crypto/key-ring.service';
 import type { Vault } from '../crypto/vault';
+import { insertRow } from '../database/rows';
 import { StaffService } from '../hospital/staff.service';
 import { LedgerService } from '../ledger/ledger.service';
 import { CLINICAL_TYPES } from './fhir-validation';
@@ -195,7 +196,7 @@ export class RecordsService implements OnModuleInit {
         height: null,
         blockHash: null,
       };
-      await tx.getRepository(RecordEntity).insert(row);
+      await insertRow(tx, RecordEntity, row);
       grant.note({ kind, subjectId: id });
       return this.one(tx, grant, row);
     });

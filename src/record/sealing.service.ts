@@ -8,6 +8,7 @@ import { ApiError, invalid } from '../common/errors';
 import { newId } from '../common/ids';
 import { withExtension } from '../common/json-text';
 import { KeyRing } from '../crypto/key-ring.service';
+import { insertRow, updateRows } from '../database/rows';
 import { LedgerService, type SealedBlock, type SealInput } from '../ledger/ledger.service';
 import { CLINICAL_TYPES } from './fhir-validation';
 import type { CorrectionDto, SealResponse } from './record.dto';
@@ -62,7 +63,7 @@ export class SealingService {
         height: block.height,
         blockHash: block.blockHash,
       };
-      await tx.getRepository(RecordEntity).update({ id }, changes);
+      await updateRows(tx, RecordEntity, { id }, changes);
       return toResponse(block);
     });
   }
@@ -132,7 +133,7 @@ export class SealingService {
       height: block.height,
       blockHash: block.blockHash,
     };
-    await tx.createQueryBuilder().insert().into(RecordEntity).values(row).updateEntity(false).execute();
+    await insertRow(tx, RecordEntity, row);
   }
 
   private async withFiles(tx: EntityManager, grant: Grant, row: RecordEntity, text: string): Promise<string> {

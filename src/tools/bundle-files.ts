@@ -19,9 +19,16 @@ export interface BundleFolder {
 }
 
 const FILE = /\.json(\.gz)?$/i;
-const DIRECTORY_NAME = /^(hospital|practitioner)/i;
 const LARGEST_FILE = 256 * 1024 * 1024;
 const unpack = promisify(gunzip);
+
+/** What a text says it holds. The server, not this look at it, decides what is imported. */
+export interface Contents {
+  readonly kind: 'bundle' | 'unknown' | 'not FHIR';
+  readonly patients: number;
+  /** Resources that are neither a patient nor of the directory. */
+  readonly clinical: number;
+}
 
 /** Finds the bundles of a folder (`*.json`, `*.json.gz`; not its subfolders). @throws Error when the folder cannot be read */
 export async function readBundleFolder(dir: string): Promise<BundleFolder> {
@@ -32,23 +39,28 @@ export async function readBundleFolder(dir: string): Promise<BundleFolder> {
   const [directories, charts, skipped]: [BundleSource[], BundleSource[], string[]] = [[], [], []];
   for (const fileName of names) {
     const source = { fileName, read: () => readText(join(dir, fileName)) };
-    const text = await source.read().catch(() => null); // what cannot be read is reported when its turn comes
-    if (text !== null && isOtherJson(text)) skipped.push(fileName);
-    else if (DIRECTORY_NAME.test(fileName) || (text !== null && !/"resourceType"\s*:\s*"Patient"/.test(text))) directories.push(source);
+    // What cannot be read is reported when its turn comes.
+    const { kind, patients } = await source.read().then(look, () => UNKNOWN);
+    if (kind === 'not FHIR') skipped.push(fileName);
+    else if (kind === 'bundle' && patients === 0) directories.push(source);
     else charts.push(source);
   }
   return { sources: [...directories, ...charts], skipped };
 }
 
-/** What a bundle says it holds; zero where it is no bundle. The server, not this count, decides what is imported. */
-export function countResources(text: string): { clinical: number; patients: number } {
+const UNKNOWN: Contents = { kind: 'unknown', patients: 0, clinical: 0 };
+
+/** Never throws: where the text is broken, the server says where. */
+export function look(text: string): Contents {
   try {
-    const { entry } = JSON.parse(text) as { entry?: { resource?: { resourceType?: string } }[] };
-    const types = (entry ?? []).map((item) => item.resource?.resourceType ?? '');
+    const value = JSON.parse(text) as { resourceType?: unknown; entry?: { resource?: { resourceType?: unknown } }[] } | null;
+    if (typeof value !== 'object' || value === null || !('resourceType' in value)) return { ...UNKNOWN, kind: 'not FHIR' };
+    if (value.resourceType !== 'Bundle') return UNKNOWN;
+    const types = (value.entry ?? []).map((item) => item.resource?.resourceType).filter((type) => typeof type === 'string');
     const patients = types.filter((type) => type === 'Patient').length;
-    return { patients, clinical: types.filter((type) => type !== '' && type !== 'Patient' && !DIRECTORY_TYPES.has(type)).length };
+    return { kind: 'bundle', patients, clinical: types.filter((type) => !DIRECTORY_TYPES.has(type)).length - patients };
   } catch {
-    return { clinical: 0, patients: 0 };
+    return UNKNOWN;
   }
 }
 
@@ -57,14 +69,4 @@ async function readText(path: string): Promise<string> {
   // A small file may unpack to any size; the server has its own, lower limit.
   const plain = path.toLowerCase().endsWith('.gz') ? await unpack(bytes, { maxOutputLength: LARGEST_FILE }) : bytes;
   return new TextDecoder('utf-8', { fatal: true }).decode(plain);
-}
-
-function isOtherJson(text: string): boolean {
-  if (text.includes('"resourceType"')) return false;
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false; // broken: the server says where
-  }
 }

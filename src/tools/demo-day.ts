@@ -93,9 +93,10 @@ export async function departure(stage: Stage, hospital: Person, doctor: Person, 
   });
   await stage.act({
     who: null,
+    as: doctor.name,
     call: 'POST /auth/login',
     status: 401,
-    does: 'and the password',
+    does: 'nor does the password',
     request: { json: { username, password } },
   });
   await stage.act<DossierResponse>({

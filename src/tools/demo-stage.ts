@@ -50,7 +50,7 @@ export class Stage {
     const problem = answer.body as Problem;
     const holds = allowed.includes(answer.status) && (act.code === undefined || problem.code === act.code);
     const { dim, bold } = this.console;
-    const who = (act.who?.name ?? act.as ?? 'somebody').slice(0, NAME_WIDTH).padEnd(NAME_WIDTH);
+    const who = (act.who?.name ?? act.as ?? 'somebody').padEnd(NAME_WIDTH);
     const result = holds && act.shows ? `  ${bold(act.shows(answer.body, answer))}` : '';
     const refusal = holds && answer.status >= 400 && problem.code ? dim(` ${problem.code}`) : '';
     const request = `${method} /api/v1${shorten(path)} → ${answer.status}`;

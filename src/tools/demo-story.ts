@@ -37,6 +37,6 @@ export async function tellStory(stage: Stage, folder: BundleFolder, from: string
 
 function colleague(stage: Stage, hospital: Person): Promise<Person> {
   stage.console.step('The hospital adds a doctor itself, with a one-time code');
-  const profile = { name: 'Dr. Bo Li 李博', specialty: 'Cardiology', username: 'dr.bo', password: 'yellow bicycle on the moon' };
+  const profile = { name: 'Dr. Bo Li', specialty: 'Cardiology', username: 'dr.bo', password: 'yellow bicycle on the moon' };
   return addDoctor(stage, hospital, profile);
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ImportResponse } from '../fhir/import.dto';
-import { type BundleSource, countResources } from './bundle-files';
+import { type BundleSource, look } from './bundle-files';
 import { type HttpClient, type Problem } from './http-client';
 import { count, type Output, ProgressBar } from './progress-bar';
 
@@ -120,7 +120,7 @@ async function importOne(client: HttpClient, source: BundleSource): Promise<File
       headers: { 'content-type': 'application/fhir+json', 'idempotency-key': createHash('sha256').update(text).digest('hex') },
     });
     if (status !== 201) return result({ faults: faultsOf(status, body) });
-    const { clinical, patients } = countResources(text);
+    const { clinical, patients } = look(text);
     return result({ patientId: body.patientId, sealed: body.sealed, directory: body.directory, expected: clinical + patients });
   } catch (error) {
     return refuse(`no answer from the server (${errorCode(error)})`);
