@@ -102,7 +102,7 @@ export async function countStatements(ours, sealedId) {
     await ours.ask('collectCounts');
     for (let index = 0; index < COUNTED; index += 1) await act();
     const counts = (await ours.ask('collectCounts')).filter(([sql]) => !POLL.test(sql));
-    const sum = (some) => some.reduce((total, [, n]) => total + n, 0) / COUNTED;
+    const sum = (some) => some.reduce((total, [, { n }]) => total + n, 0) / COUNTED;
     result[name] = { data: sum(counts.filter(([sql]) => !CONTROL.test(sql))), control: sum(counts.filter(([sql]) => CONTROL.test(sql))) };
   }
   return result;

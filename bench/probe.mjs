@@ -1,7 +1,7 @@
 /**
  * Loaded into OUR server before its first module (`node --import bench/probe.mjs dist/src/main.js`). It changes nothing that is measured: it keeps hold of
  * the SQLite connections to read their settings back, and starts and stops the CPU profiler when asked over IPC. Only with BENCH_COUNT_SQL=1, in a
- * start of its own, does it also wrap statements to count them.
+ * start of its own, does it also wrap statements to count and time them.
  */
 import { writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
@@ -12,7 +12,7 @@ const require = createRequire(import.meta.url);
 const Database = require(Number(process.versions.napi) >= 10 ? 'better-sqlite3' : 'better-sqlite3-node20');
 const counting = process.env.BENCH_COUNT_SQL === '1';
 const connections = new Set();
-/** Times run, by SQL text. */
+/** How often and how long (ms, in the driver and SQLite) by SQL text. */
 const counts = new Map();
 let session;
 
@@ -24,8 +24,13 @@ Database.prototype.prepare = function (sql) {
   for (const method of ['run', 'get', 'all', 'iterate']) {
     const original = statement[method];
     statement[method] = function (...parameters) {
-      counts.set(sql, (counts.get(sql) ?? 0) + 1);
-      return original.apply(statement, parameters);
+      const started = performance.now();
+      try {
+        return original.apply(statement, parameters);
+      } finally {
+        const { n, ms } = counts.get(sql) ?? { n: 0, ms: 0 };
+        counts.set(sql, { n: n + 1, ms: ms + performance.now() - started });
+      }
     };
   }
   return statement;

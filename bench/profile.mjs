@@ -12,7 +12,8 @@ function sourceOf(url) {
   return { group: url === '' ? 'native and V8' : url.split('/').at(-1), file: url.split('/').at(-1) || 'native' };
 }
 
-const IDLE = new Set(['(idle)', '(root)']);
+/** `dispatch` is the inspector itself, starting and stopping the profile. */
+const IDLE = new Set(['(idle)', '(root)', 'dispatch']);
 
 /**
  * Self time by function and by package, and time including callees by function of our own code; as shares of the time that was not idle.

@@ -4,6 +4,7 @@
  */
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -20,7 +21,7 @@ import { fileURLToPath } from 'node:url';
 import { coldStarts, countStatements, digestOf, verifyRounds } from './chain.mjs';
 import { OurServer } from './ours.mjs';
 import { end, endAll, message, rssMb, scratch, start } from './processes.mjs';
-import { profileText, summarise } from './profile.mjs';
+import { profiles, statementTimes } from './hotspots.mjs';
 import { loadShares, median, rowsOf, table } from './report.mjs';
 import { Rounds } from './rounds.mjs';
 
@@ -30,15 +31,17 @@ const RESULTS = join(HERE, 'results');
 const quick = process.argv.includes('--quick');
 const profile = process.argv.includes('--profile');
 const PLAN = quick
-  ? { rounds: 3, seconds: 0.5, others: [], patients: 8, blocks: 3000, starts: 3 }
-  : { rounds: 3, seconds: 2.5, others: [16, 1], patients: 32, blocks: 5000, starts: 5 };
+  ? { rounds: 3, seconds: 0.4, others: [], patients: 8, blocks: 3000, starts: 2 }
+  : { rounds: 3, seconds: 2, others: [16, 1], patients: 32, blocks: 4000, starts: 5 };
 
 const say = (line) => process.stdout.write(`${line}\n`);
 const note = (line) => process.stderr.write(`  ${(performance.now() / 1000).toFixed(0).padStart(3)} s  ${line}\n`);
 
 /** A copy of dist, so that a build by somebody else during the run does not change what is measured. */
 function snapshot(dir) {
-  cpSync(join(ROOT, 'dist'), join(dir, 'dist'), { recursive: true });
+  const dist = process.env.BENCH_DIST ?? join(ROOT, 'dist');
+  if (!existsSync(join(dist, 'src', 'main.js'))) throw new Error(`${dist} holds no compiled server: npm run build`);
+  cpSync(dist, join(dir, 'dist'), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
   cpSync(join(ROOT, 'package.json'), join(dir, 'package.json'));
   return join(dir, 'dist');
@@ -62,25 +65,6 @@ function fsyncMs(dir) {
   });
   closeSync(file);
   return median(times);
-}
-
-async function profiles(rounds, stamp) {
-  const texts = [];
-  rounds.seconds = Math.max(rounds.seconds, 2);
-  for (const [name, work] of [
-    ['seal', () => rounds.seal(64, false)],
-    ['read', () => rounds.read(64)],
-  ]) {
-    // Drafts are made before the profiler starts.
-    const file = join(RESULTS, `${stamp}-${name}.cpuprofile`);
-    if (name === 'seal') rounds.beforeSeal = () => rounds.ours.ask('startProfile');
-    else await rounds.ours.ask('startProfile');
-    await work();
-    await rounds.ours.ask('stopProfile', { file });
-    rounds.beforeSeal = undefined;
-    texts.push(profileText(`profile of the ${name} path (${file})`, summarise(JSON.parse(readFileSync(file, 'utf8')))));
-  }
-  return texts;
 }
 
 async function machine(ours, floor, dir) {
@@ -135,14 +119,16 @@ async function main() {
   await ours.setUp(PLAN.patients);
   note('set up; warming up');
   const rounds = new Rounds(ours, floor, bare, PLAN.seconds);
+  rounds.seconds = PLAN.seconds / 4; // warms the servers and finds the paces
   await rounds.round(PLAN.others);
+  rounds.seconds = PLAN.seconds;
   const results = [];
   for (let index = 0; index < PLAN.rounds; index += 1) {
     note(`round ${index + 1} of ${PLAN.rounds}`);
     results.push(await rounds.round(PLAN.others));
   }
   const loaded = { ours: rssMb(ours.pid), floor: rssMb(floor.pid) };
-  const texts = profile ? await profiles(rounds, stamp) : [];
+  const texts = profile ? await profiles(rounds, join(RESULTS, stamp)) : [];
   await floor.stop();
   await bare.stop();
   note(`sealing a chain of ${PLAN.blocks} blocks by import`);
@@ -151,6 +137,7 @@ async function main() {
   const cold = await coldStarts(ours, startFloor, PLAN.starts);
   const chain = await verifyRounds(ours, long, PLAN.rounds);
   const statements = await countStatements(ours, rounds.sealed[0]);
+  if (profile) texts.push(...(await statementTimes(rounds)));
   await ours.stop();
   const run = {
     stamp,

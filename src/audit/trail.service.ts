@@ -26,7 +26,8 @@ export class TrailService {
       patientId: query.patientId,
     });
     await this.noteReading(actor, query.patientId ?? null, rows);
-    return toPage(rows, query.limit, (row) => row.id, toResponse);
+    const seen = (row: AuditEventEntity) => toResponse(actor.role === 'HOSPITAL' ? asSeenBy(actor.hospitalId, row) : row);
+    return toPage(rows, query.limit, (row) => row.id, seen);
   }
 
   /** Events about one patient, newest first, for the patient's own view; the caller puts the reading on the trail. */
@@ -91,8 +92,22 @@ export class TrailService {
     if (filter.hospitalId !== undefined)
       builder.andWhere('(e.hospitalId = :hospitalId OR e.actorHospitalId = :hospitalId)', { hospitalId: filter.hospitalId });
     if (filter.patientId !== undefined) builder.andWhere('e.patientId = :patientId', { patientId: filter.patientId });
+    if (filter.hospitalId !== undefined && filter.patientId !== undefined)
+      builder.andWhere(`(e.hospitalId = :hospitalId OR e.outcome <> 'denied')`); // see asSeenBy: the filter must not tell either
     return builder.getMany();
   }
+}
+
+/**
+ * What a hospital's own people were refused elsewhere, as the hospital sees it: who, when and what, but nothing by which a thing of another hospital
+ * differs from one that does not exist. The hospital that keeps the thing sees the whole row.
+ */
+function asSeenBy(hospitalId: string | null, row: AuditEventEntity): AuditEventEntity {
+  if (row.outcome !== 'denied' || row.hospitalId === hospitalId) return row;
+  const { id, at, action, outcome, actorId, actorRole, actorHospitalId, purpose, requestId } = row;
+  const unknown = { hospitalId: null, patientId: null, subjectId: null, kind: null, reason: null, rules: null };
+  const counts = { contractVersion: null, count: null, setDigest: null, headHeight: null };
+  return { id, at, action, outcome, actorId, actorRole, actorHospitalId, purpose, requestId, ...unknown, ...counts };
 }
 
 function toResponse(row: AuditEventEntity): AuditEventResponse {

@@ -65,7 +65,10 @@ export class LoginDto {
 }
 
 export class RefreshDto {
-  /** The refresh token of the last answer; it works once. */
+  /**
+   * The refresh token of the last answer; it works once.
+   * @example "rt_Vd1zJ0m0nQ3Jt0p9yF5l2c8s7b6a4x1w0v9u8t7s6r5"
+   */
   @IsString()
   @Matches(/^rt_[A-Za-z0-9_-]{43}$/)
   refreshToken!: string;

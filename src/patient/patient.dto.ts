@@ -63,11 +63,16 @@ export class EnrolPatientDto extends PatientProfileDto {
 
 /** What may change; left out means unchanged. */
 export class UpdatePatientDto {
+  /** @example "Ayşe Demir" */
   @IsOptional() @IsString() @Length(1, 200) name?: string;
+  /** @example "1984-02-29" */
   @IsOptional() @Matches(DAY) birthDate?: string;
   @IsOptional() @IsIn(GENDERS) gender?: Gender;
+  /** @example "+90 412 111 11 11" */
   @IsOptional() @IsString() @Length(3, 60) phone?: string;
+  /** @example "ayse@example.org" */
   @IsOptional() @IsString() @Length(3, 254) email?: string;
+  /** @example "Gazi Cad. 12, Diyarbakır" */
   @IsOptional() @IsString() @MaxLength(500) address?: string;
 }
 

@@ -8,6 +8,14 @@ const FHIR_DATE = /^\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])(T\d{2}:\d{2}:\
 /** FHIR R4 datatype code. */
 const CODE = /^[^\s]+(\s[^\s]+)*$/;
 
+const RESOURCE_EXAMPLE = {
+  resourceType: 'Observation',
+  status: 'final',
+  code: { coding: [{ system: 'http://loinc.org', code: '8310-5', display: 'Body temperature' }] },
+  subject: { reference: 'Patient/01980000-0000-7000-8000-000000000000' },
+  valueQuantity: { value: 38.5, unit: 'Cel', system: 'http://unitsofmeasure.org', code: 'Cel' },
+};
+
 export class DiagnosisDto {
   /**
    * Code of the diagnosis; taken as given.
@@ -54,7 +62,7 @@ export class DiagnosisDto {
 export class ResourceDto {
   /** A FHIR R4 resource whose subject is this patient. Decimals keep their text. */
   @IsObject()
-  @ApiProperty({ type: 'object', additionalProperties: true })
+  @ApiProperty({ type: 'object', additionalProperties: true, example: RESOURCE_EXAMPLE })
   resource!: Record<string, unknown>;
 }
 
@@ -62,7 +70,10 @@ export class CorrectionDto {
   @IsIn(AMENDMENTS)
   kind!: Amendment;
 
-  /** Why; sealed with it. */
+  /**
+   * Why; sealed with it.
+   * @example "The laboratory corrected the value"
+   */
   @IsString()
   @Length(1, 2000)
   reason!: string;

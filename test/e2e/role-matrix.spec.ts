@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import type { Answer } from '../support/api-client';
+import { omit } from '../support/omit';
 import { type Plan, RoleScene } from '../support/role-requests';
 import { type Caller, CALLERS, ROLE_TABLE, type RoleRow } from '../support/role-table';
 import { sealedDiagnosis } from '../support/world';
@@ -10,8 +11,10 @@ let scene: RoleScene;
 beforeAll(async () => {
   scene = await RoleScene.create();
 });
-afterAll(() => scene.world.close());
-afterAll(() => scene.world.expectChainsIntact());
+afterAll(async () => {
+  await scene.world.expectChainsIntact();
+  await scene.world.close();
+});
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 
@@ -31,7 +34,7 @@ function withUnknownIds(plan: Plan): Plan[] {
 }
 
 function withoutRequestId(answer: Answer): unknown {
-  const { requestId: _requestId, ...rest } = answer.body;
+  const rest = omit(answer.body, 'requestId');
   const headers = [...answer.headers.keys()].filter((name) => name !== 'x-request-id').sort();
   return { status: answer.status, rest, headers, type: answer.headers.get('content-type') };
 }
@@ -65,19 +68,25 @@ test('SEC-46 SEC-47 the role table names every route of openapi.json and no othe
   expect(routes).toEqual(operations.map(({ route }) => route).sort());
   // Open are exactly the routes that the document says are open, and each has its reason.
   const open = operations.filter(({ operation }) => (operation.security ?? []).length === 0).map(({ route }) => route);
-  expect(ROLE_TABLE.filter((row) => row.open !== '').map((row) => row.route).sort()).toEqual(open.sort());
+  expect(
+    ROLE_TABLE.filter((row) => row.open !== '')
+      .map((row) => row.route)
+      .sort(),
+  ).toEqual(open.sort());
   expect(ROLE_TABLE.filter((row) => row.open === '' && row.expected.nobody !== 401)).toEqual([]);
 });
 
 describe('SEC-47 SEC-48 role × route × relation', () => {
-  test.each(ROLE_TABLE.map((row) => [`${row.route}${row.about ? ` (${row.about})` : ''}`, row] as const))('%s', (_name, row) => expectRow(row));
+  test.each(ROLE_TABLE.map((row) => [`${row.route}${row.about ? ` (${row.about})` : ''}`, row] as const))('%s', (_name, row) =>
+    expectRow(row),
+  );
 });
 
 test('SEC-48 SEC-55 no list of a stranger names the patient', async () => {
   const strangers = ['other HOSPITAL', 'DOCTOR elsewhere', 'another PATIENT'] as const;
   for (const row of ROLE_TABLE) {
     const [method = ''] = row.route.split(' ');
-    if (method !== 'GET') continue;
+    if (method !== 'GET' || row.route.endsWith('/ledger/keys')) continue; // whoever verifies needs the key of every author
     for (const caller of strangers) {
       if (row.expected[caller] !== 200) continue;
       const { text } = await send(await scene.plan(row.route, row.about, caller), method, caller);
@@ -85,6 +94,32 @@ test('SEC-48 SEC-55 no list of a stranger names the patient', async () => {
       expect(text).not.toContain('Ayşe');
     }
   }
+});
+
+test('SEC-48 the trail of a hospital does not tell what its people were refused elsewhere', async () => {
+  const { world } = scene;
+  const record = await sealedDiagnosis(world.doctorA, world.patientA.id);
+  const trail = async (query = '') => {
+    const page = await world.hospitalB.api.get<{ items: Record<string, unknown>[] }>(`/audit/events?limit=1${query}`);
+    return omit(page.body.items[0] ?? {}, 'id', 'at', 'requestId');
+  };
+  const probes: readonly (readonly [path: string, unknown: string])[] = [
+    [`/records/${record}`, `/records/${randomUUID()}`],
+    [`/patients/${world.patientA.id}`, `/patients/${randomUUID()}`],
+    [`/doctors/${world.doctorA.id}`, `/doctors/${randomUUID()}`],
+  ];
+  for (const [path, unknown] of probes) {
+    await world.hospitalB.api.get(path);
+    const found = await trail();
+    await world.hospitalB.api.get(unknown);
+    expect(await trail()).toEqual(found);
+    expect(found).toMatchObject({ outcome: 'denied', actorId: world.hospitalB.id, patientId: null, hospitalId: null, subjectId: null });
+  }
+  expect(await trail(`&patientId=${world.patientA.id}`)).toEqual({});
+  const kept = await world.hospitalA.api.get<{ items: Record<string, unknown>[] }>('/audit/events?limit=100');
+  expect(kept.body.items).toContainEqual(
+    expect.objectContaining({ outcome: 'denied', actorId: world.hospitalB.id, subjectId: record, patientId: world.patientA.id }),
+  );
 });
 
 test('SEC-39 nobody decides about the own account', async () => {

@@ -120,7 +120,10 @@ export class RoleScene {
   }
 
   async consentRule(): Promise<string> {
-    const answer = await this.world.patientA.api.post<{ rules: { id: string }[] }>('/patients/me/consent/grants', grantTo(this.hospitalC.id));
+    const answer = await this.world.patientA.api.post<{ rules: { id: string }[] }>(
+      '/patients/me/consent/grants',
+      grantTo(this.hospitalC.id),
+    );
     return answer.body.rules.at(-1)?.id ?? '';
   }
 
@@ -148,7 +151,9 @@ export function bundle(): Record<string, unknown> {
   return {
     resourceType: 'Bundle',
     type: 'transaction',
-    entry: [entry(person, { resourceType: 'Patient', name: [{ family: newUsername('Imported') }], gender: 'female', birthDate: '1990-01-01' })],
+    entry: [
+      entry(person, { resourceType: 'Patient', name: [{ family: newUsername('Imported') }], gender: 'female', birthDate: '1990-01-01' }),
+    ],
   };
 }
 
@@ -196,7 +201,10 @@ const IF_FIRST: RequestOptions = { headers: { 'if-match': '"1"' } };
 const day = new Date().toISOString().slice(0, 10);
 
 const PLANS: Readonly<Record<string, Maker>> = {
-  'POST /api/v1/setup': () => ({ path: '/setup', body: { code: 'AAAAA-AAAAA', name: 'X', username: newUsername('x'), password: PASSWORD } }),
+  'POST /api/v1/setup': () => ({
+    path: '/setup',
+    body: { code: 'AAAAA-AAAAA', name: 'X', username: newUsername('x'), password: PASSWORD },
+  }),
   'POST /api/v1/auth/register/doctor': ({ world }) => ({
     path: '/auth/register/doctor',
     body: registration(world.hospitalA.id, { specialty: 'Surgery' }),
@@ -296,7 +304,10 @@ const PLANS: Readonly<Record<string, Maker>> = {
   },
   'POST /api/v1/patients/{id}/questions': onPatient('/questions', () => ({ text: 'Since when?' })),
   'GET /api/v1/patients/{id}/questions': onPatient('/questions'),
-  'POST /api/v1/questions/{id}/answer': async (scene) => ({ path: `/questions/${await scene.question()}/answer`, body: { text: 'Monday' } }),
+  'POST /api/v1/questions/{id}/answer': async (scene) => ({
+    path: `/questions/${await scene.question()}/answer`,
+    body: { text: 'Monday' },
+  }),
   'GET /api/v1/audit/events': at('/audit/events'),
   'GET /api/v1/activity': at(`/activity?date=${day}`),
   'GET /api/v1/ledger/status': at('/ledger/status'),

@@ -27,7 +27,7 @@ export interface TestApp {
 }
 
 /** Weaker password hashing and higher limits than in production; everything else is the same. */
-const TEST_SETTINGS = {
+export const TEST_SETTINGS = {
   ARGON2_MEMORY_KIB: '256',
   ARGON2_PASSES: '1',
   LOG_CONSOLE: 'false',

@@ -1,0 +1,112 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiClient } from '../support/api-client';
+import { startTestApp, type TestApp } from '../support/test-app';
+import { createWorld, type Person, type World } from '../support/world';
+
+const ROUNDS = 3;
+const WORKERS = 8;
+const ROOT = join(__dirname, '../..');
+
+type Child = ChildProcessByStdio<null, Readable, null>;
+interface Seal {
+  readonly recordId: string;
+  readonly chainId: string;
+  readonly height: number;
+  readonly blockHash: string;
+}
+
+let world: World;
+beforeAll(async () => {
+  world = await createWorld();
+  await world.app.close();
+});
+afterAll(() => rmSync(world.dir, { recursive: true, force: true }));
+
+/** The real server in a process of its own, on the world's folder. */
+async function startServer(): Promise<{ child: Child; url: string }> {
+  const script = join(ROOT, 'test/support/sealing-server.ts');
+  const child = spawn(process.execPath, ['-r', './tools/swc-register.cjs', script, world.dir], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  for await (const line of createInterface(child.stdout)) if (line.startsWith('ready ')) return { child, url: line.split(' ')[1] ?? '' };
+  throw new Error('the server did not start');
+}
+
+/** Drafts and seals until the server is gone; notes what it was told. */
+async function sealUntilKilled(url: string, doctor: Person, patientId: string, seals: Seal[], drafts: string[]): Promise<void> {
+  const api = new ApiClient(url, doctor.api.token);
+  try {
+    for (;;) {
+      const draft = await api.post<{ id: string }>(`/patients/${patientId}/diagnoses`, {
+        code: 'I10',
+        display: 'Hypertension',
+        note: 'n'.repeat(500),
+      });
+      if (draft.status === 201) drafts.push(draft.body.id);
+      const sealed = await api.post<Seal & Record<string, unknown>>(`/records/${draft.body.id}/seal`);
+      if (sealed.status === 201) seals.push(sealed.body);
+    }
+  } catch {
+    // the connection broke: what was not acknowledged may or may not be there
+  }
+}
+
+async function expectAllThere(app: TestApp, seals: readonly Seal[], drafts: readonly string[]): Promise<void> {
+  const { reader } = app.foundations.sources;
+  const blocks = await reader.query<{ recordId: string; height: number; hash: string }[]>(
+    'SELECT "recordId", "height", lower(hex("blockHash")) AS hash FROM "ledger_block"',
+  );
+  const stored = new Map(blocks.map((block) => [block.recordId, `${block.height} ${block.hash}`]));
+  expect(seals.filter((seal) => stored.get(seal.recordId) !== `${seal.height} ${seal.blockHash}`)).toEqual([]);
+  const records = await reader.query<{ id: string; status: string }[]>('SELECT "id", "status" FROM "record"');
+  const status = new Map(records.map((record) => [record.id, record.status]));
+  expect(seals.filter((seal) => status.get(seal.recordId) !== 'sealed')).toEqual([]);
+  expect(drafts.filter((id) => !status.has(id))).toEqual([]);
+  // Nothing half done: a record is sealed exactly when it has its block and its content.
+  const [halves] = await reader.query<[{ n: number }]>(
+    `SELECT COUNT(*) AS n FROM "record" r LEFT JOIN "ledger_block" b ON b."recordId" = r."id" LEFT JOIN "ledger_content" c ON c."recordId" = r."id"
+     WHERE (r."status" = 'sealed') <> (b."recordId" IS NOT NULL) OR (r."status" = 'sealed') <> (c."recordId" IS NOT NULL)`,
+  );
+  expect(halves.n).toBe(0);
+  expect(await reader.query('PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }]);
+}
+
+test('SEC-92 kill -9 under load: every acknowledged seal is there and every chain verifies', async () => {
+  const seals: Seal[] = [];
+  const drafts: string[] = [];
+  const places = [
+    [world.doctorA, world.patientA.id],
+    [world.colleagueA, world.patientA.id],
+    [world.doctorB, world.patientB.id],
+  ] as const;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const before = seals.length;
+    const { child, url } = await startServer();
+    const gone = once(child, 'exit');
+    const workers = Array.from({ length: WORKERS }, (_, index) => {
+      const [doctor, patientId] = places[index % places.length] ?? places[0];
+      return sealUntilKilled(url, doctor, patientId, seals, drafts);
+    });
+    while (seals.length < before + 20) await sleep(5);
+    await sleep(randomInt(0, 150)); // anywhere in a transaction
+    child.kill('SIGKILL');
+    await Promise.all([gone, ...workers]);
+    const app = await startTestApp({}, world.dir);
+    try {
+      await app.expectChainsIntact();
+      await expectAllThere(app, seals, drafts);
+    } finally {
+      await app.app.close();
+    }
+  }
+  expect(seals.length).toBeGreaterThanOrEqual(ROUNDS * 20);
+  expect(new Set(seals.map((seal) => `${seal.chainId} ${seal.height}`)).size).toBe(seals.length);
+}, 60_000);

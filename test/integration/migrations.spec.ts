@@ -1,0 +1,104 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DataSource } from 'typeorm';
+import { dataSourceOptions } from '../../ormconfig';
+
+let dir: string;
+let source: DataSource;
+beforeEach(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'bjwt-ehr-migrations-'));
+  source = await new DataSource(dataSourceOptions(join(dir, 'ehr.sqlite'))).initialize();
+});
+afterEach(async () => {
+  await source.destroy();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+type Named = { name: string; type: string; sql: string | null };
+const schema = () => source.query<Named[]>("SELECT name, type, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name");
+const triggers = async () => (await schema()).filter((item) => item.type === 'trigger');
+
+test('the migrations give exactly what the entities describe', async () => {
+  await source.runMigrations();
+  const log = await source.driver.createSchemaBuilder().log();
+  expect(log.upQueries.map((item) => item.query)).toEqual([]);
+  expect(source.options.synchronize).toBe(false);
+});
+
+test('every entity has its table, and there is no other table', async () => {
+  await source.runMigrations();
+  const tables = (await schema()).filter((item) => item.type === 'table').map((item) => item.name);
+  expect(tables.filter((name) => name !== 'migrations')).toEqual(source.entityMetadatas.map((item) => item.tableName).sort());
+});
+
+test('running them again does nothing', async () => {
+  expect((await source.runMigrations()).length).toBeGreaterThanOrEqual(2);
+  const first = await schema();
+  expect(await source.runMigrations()).toEqual([]);
+  expect(await schema()).toEqual(first);
+});
+
+test('every migration but the first is undone and done again; the first refuses, for it would destroy all records', async () => {
+  const done = await source.runMigrations();
+  const full = await schema();
+  for (let left = done.length; left > 1; left -= 1) await source.undoLastMigration();
+  expect(await triggers()).toEqual([]);
+  const before = await schema();
+  await expect(source.undoLastMigration()).rejects.toThrow('would destroy all records');
+  expect(await schema()).toEqual(before);
+  await source.runMigrations();
+  expect(await schema()).toEqual(full);
+});
+
+describe('SEC-51 SEC-97 the database itself refuses to change what is sealed or on the trail', () => {
+  const appendOnly = ['audit_event', 'ledger_block', 'ledger_content', 'author_key', 'consent'];
+  /** A row of zeros and empty texts: enough for the triggers. */
+  async function insertRow(table: string, values: Record<string, unknown> = {}): Promise<void> {
+    const columns = await source.query<{ name: string; type: string; notnull: number }[]>(`PRAGMA table_info("${table}")`);
+    const needed = columns.filter((column) => column.notnull === 1 || column.name in values);
+    const row = needed.map(({ name, type }) => values[name] ?? (type === 'blob' ? Buffer.alloc(1) : type === 'integer' ? 0 : ''));
+    await source.query(
+      `INSERT INTO "${table}" (${needed.map(({ name }) => `"${name}"`).join()}) VALUES (${needed.map(() => '?').join()})`,
+      row,
+    );
+  }
+  beforeEach(async () => {
+    await source.runMigrations();
+  });
+
+  test.each(appendOnly)('%s', async (table) => {
+    await insertRow(table);
+    const [column] = await source.query<[{ name: string }]>(`PRAGMA table_info("${table}")`);
+    await expect(source.query(`UPDATE "${table}" SET "${column.name}" = "${column.name}"`)).rejects.toThrow('append-only');
+    await expect(source.query(`DELETE FROM "${table}"`)).rejects.toThrow('append-only');
+    await expect(source.query(`INSERT OR REPLACE INTO "${table}" SELECT * FROM "${table}"`)).rejects.toThrow();
+    expect(await source.query(`SELECT COUNT(*) AS n FROM "${table}"`)).toEqual([{ n: 1 }]);
+  });
+
+  test('a sealed record is neither changed nor deleted; a draft is', async () => {
+    await insertRow('record', { id: 'sealed', status: 'sealed' });
+    await insertRow('record', { id: 'draft', status: 'draft' });
+    await expect(source.query(`UPDATE "record" SET "version" = 2 WHERE "id" = 'sealed'`)).rejects.toThrow('never changed');
+    await expect(source.query(`UPDATE "record" SET "status" = 'draft'`)).rejects.toThrow('never changed');
+    await expect(source.query(`DELETE FROM "record"`)).rejects.toThrow('never deleted');
+    await expect(source.query(`INSERT OR REPLACE INTO "record" SELECT * FROM "record" WHERE "id" = 'sealed'`)).rejects.toThrow();
+    await source.query(`UPDATE "record" SET "version" = 2 WHERE "id" = 'draft'`);
+    await source.query(`DELETE FROM "record" WHERE "id" = 'draft'`);
+  });
+
+  test('a chain moves on by one block and in no other way', async () => {
+    await insertRow('ledger_chain', { chainId: Buffer.from('c'), patientId: 'p', hospitalId: 'h', height: 1 });
+    await source.query(`UPDATE "ledger_chain" SET "height" = 2`);
+    for (const change of [
+      '"height" = 1',
+      '"height" = 4',
+      '"headHash" = x\'00\'',
+      '"height" = 3, "patientId" = \'q\'',
+      '"height" = 3, "chainId" = x\'01\'',
+    ])
+      await expect(source.query(`UPDATE "ledger_chain" SET ${change}`)).rejects.toThrow('only grows');
+    await expect(source.query('DELETE FROM "ledger_chain"')).rejects.toThrow('never deleted');
+    await expect(source.query('INSERT OR REPLACE INTO "ledger_chain" SELECT * FROM "ledger_chain"')).rejects.toThrow();
+  });
+});
