@@ -11,6 +11,7 @@ import { LOGS, type Logs, NestLog } from './common/logger';
 import type { Config } from './config/config';
 import { loadKeyFiles } from './crypto/key-files';
 import { KeyRing } from './crypto/key-ring.service';
+import { whileBusy } from './database/busy';
 import { openDataSources } from './database/database.module';
 import { setUpDocs } from './docs';
 import { setUpHttp } from './http';
@@ -25,11 +26,13 @@ const REQUEST_TIMEOUT_MS = 120_000;
  * be unreadable, or worse, written with other keys.
  */
 export async function openFoundations(config: Config): Promise<Foundations> {
+  // The database holds sealed values only, yet nobody else on the machine needs to read it; SQLite gives a new file what the mask leaves.
+  process.umask(0o077);
   mkdirSync(dirname(config.sqlitePath), { recursive: true, mode: 0o700 });
   const keys = loadKeyFiles(config.keysDir, { create: !existsSync(config.sqlitePath) });
   const sources = await openDataSources(dataSourceOptions(config.sqlitePath), dataSourceOptions(config.sqlitePath, true));
   try {
-    await sources.writer.transaction((tx) => new KeyRing(keys).verifyRoot(tx));
+    await whileBusy(() => sources.writer.transaction((tx) => new KeyRing(keys).verifyRoot(tx)));
   } catch (error) {
     await Promise.all([sources.reader, sources.writer].map((source: DataSource) => source.destroy()));
     throw error;

@@ -1,14 +1,15 @@
 import helmet from '@fastify/helmet';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { bearerToken } from './auth/jwt.strategy';
+import { TokensService } from './auth/tokens.service';
 import { ApiError } from './common/errors';
-import { JsonTextError, parseStrictJson } from './common/json-text';
+import { DEFAULT_JSON_LIMITS, JsonTextError, parseStrictJson } from './common/json-text';
 import { LOGS, type Logs } from './common/logger';
 import { stringifyExact } from './common/raw-json';
 import type { Config } from './config/config';
 import { HealthService } from './health/health.service';
 
-const BUNDLE_KEYS = 1_000_000;
 const YEAR_S = 31_536_000;
 
 /** The exact content types of JSON bodies; anything beside, such as other charsets, is refused. */
@@ -17,37 +18,43 @@ const FHIR_TYPE = /^application\/fhir\+json\s*(;\s*charset="?utf-8"?\s*)?$/i;
 
 type Done = (error: Error | null, body?: unknown) => void;
 
-function parse(request: FastifyRequest, body: Buffer, limits: { maxKeys: number; maxDepth: number }): unknown {
-  let text: string;
+function textOf(body: Buffer): string {
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
   } catch {
     throw new ApiError('malformed_json', 'The body is not UTF-8');
   }
-  request.rawText = text;
+}
+
+function parse(text: string): unknown {
   try {
-    return parseStrictJson(text, limits);
+    return parseStrictJson(text, DEFAULT_JSON_LIMITS);
   } catch (error) {
     if (!(error instanceof JsonTextError)) throw error;
     throw new ApiError('malformed_json', error.message, { errors: [{ path: error.path, message: error.code }] });
   }
 }
 
-/** JSON only; FHIR bundles where they are imported, files where they are attached. Every body is checked before anything transforms it. */
+/**
+ * JSON only; FHIR bundles where they are imported, files where they are attached. Every body is checked before anything transforms it; a bundle's
+ * text is handed on unread, for the import reads one at a time.
+ */
 function setUpBodies(fastify: FastifyInstance, config: Config): void {
   const { bodyLimit, bundleLimit } = config.http;
   fastify.removeAllContentTypeParsers();
-  const json = (pattern: RegExp, limit: number, limits: { maxKeys: number; maxDepth: number }, allowed: (route: string) => boolean) =>
+  const json = (pattern: RegExp, limit: number, read: (text: string) => unknown, allowed: (route: string) => boolean) =>
     fastify.addContentTypeParser(pattern, { parseAs: 'buffer', bodyLimit: limit }, (request: FastifyRequest, body: Buffer, done: Done) => {
       try {
         if (!allowed(request.routeOptions.url ?? '')) throw new ApiError('unsupported_media_type');
-        done(null, body.length === 0 ? undefined : parse(request, body, limits));
+        if (body.length === 0) return done(null);
+        request.rawText = textOf(body);
+        done(null, read(request.rawText));
       } catch (error) {
         done(error as Error);
       }
     });
-  json(JSON_TYPE, bodyLimit, { maxKeys: 1000, maxDepth: 32 }, (route) => !isUpload(route));
-  json(FHIR_TYPE, bundleLimit, { maxKeys: BUNDLE_KEYS, maxDepth: 40 }, (route) => route.endsWith('/imports'));
+  json(JSON_TYPE, bodyLimit, parse, (route) => !isUpload(route));
+  json(FHIR_TYPE, bundleLimit, () => undefined, isImport);
   fastify.addContentTypeParser('*', (request: FastifyRequest, payload: unknown, done: Done) => {
     if (isUpload(request.routeOptions.url ?? '')) done(null, payload);
     else done(new ApiError('unsupported_media_type'));
@@ -56,6 +63,24 @@ function setUpBodies(fastify: FastifyInstance, config: Config): void {
 
 function isUpload(route: string): boolean {
   return route.endsWith('/records/:id/attachments');
+}
+
+function isImport(route: string): boolean {
+  return route.endsWith('/imports');
+}
+
+/** Guards run after the body was read. Where it may be large, the token is looked at before: reading costs far more than a signature. */
+function setUpLargeBodies(fastify: FastifyInstance, tokens: TokensService): void {
+  const admits = (request: FastifyRequest): boolean => {
+    const route = request.routeOptions.url ?? '';
+    if (!isUpload(route) && !isImport(route)) return true;
+    const token = bearerToken(request);
+    return token !== null && tokens.admits(token, request.id);
+  };
+  fastify.addHook('onRequest', async (request) => {
+    if (!admits(request)) throw new ApiError('unauthenticated');
+    return Promise.resolve();
+  });
 }
 
 /** Security headers on every answer; health data are never stored by caches. */
@@ -82,6 +107,7 @@ export async function setUpHttp(app: NestFastifyApplication, config: Config): Pr
     void reply.header('x-request-id', request.id).header('cache-control', 'no-store');
     done();
   });
+  setUpLargeBodies(fastify, app.get(TokensService));
   fastify.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
     const entry = { method: request.method, route, status: reply.statusCode };

@@ -4,6 +4,7 @@ import type { Actor, Role } from '../common/actor';
 import type { ChartAction } from '../audit/actions';
 import { AuditService, type Outcome } from '../audit/audit.service';
 import { IdempotencyService } from '../auth/idempotency.service';
+import { RevocationsService } from '../auth/revocations.service';
 import { Clock } from '../common/clock';
 import { ApiError, notFound } from '../common/errors';
 import { Database } from '../database/database';
@@ -28,6 +29,9 @@ export interface TrailNote {
   count?: number;
   headHeight?: number;
 }
+
+/** Work that needs a grant: uses only the manager that it is given. */
+export type ChartWork<T> = (manager: EntityManager, grant: Grant) => Promise<T>;
 
 const PURPOSE_OF: Readonly<Record<Role, Purpose>> = {
   ADMIN: 'HSYSADMIN',
@@ -84,6 +88,7 @@ export class AccessService {
     private readonly consents: ConsentsService,
     private readonly audit: AuditService,
     private readonly idempotency: IdempotencyService,
+    private readonly revocations: RevocationsService,
     private readonly clock: Clock,
   ) {}
 
@@ -109,27 +114,42 @@ export class AccessService {
   }
 
   /** Changes a chart: the decision, the work and the row on the trail are one transaction. */
-  async change<T>(
+  change<T>(actor: Actor, action: ChartAction, source: TargetSource, work: ChartWork<T>): Promise<T> {
+    return this.act(actor, action, source, (tx, grant, decided) =>
+      this.idempotency.once(tx, actor, () => this.perform(tx, actor, action, decided, grant, work)),
+    );
+  }
+
+  /** Prepares an act that `change` completes later and puts on the trail; here only a refusal is. */
+  prepare<T>(actor: Actor, action: ChartAction, source: TargetSource, work: ChartWork<T>): Promise<T> {
+    return this.act(actor, action, source, work);
+  }
+
+  private async act<T>(
     actor: Actor,
     action: ChartAction,
     source: TargetSource,
-    work: (tx: EntityManager, grant: Grant) => Promise<T>,
+    work: (tx: EntityManager, grant: Grant, decided: Decided) => Promise<T>,
   ): Promise<T> {
     let decided: Decided | undefined;
     let outcome: { value: T } | null;
     try {
       outcome = await this.database.transaction(async (tx) => {
+        this.assertStillValid(actor);
         const made = (decided = await this.decide(tx, actor, action, source));
         const grant = this.grant(actor, made);
-        if (!grant) return null;
-        return { value: await this.idempotency.once(tx, actor, () => this.perform(tx, actor, action, made, grant, work)) };
+        return grant && { value: await work(tx, grant, made) };
       });
     } catch (error) {
       if (decided) await this.fail(actor, action, decided, error);
       throw error;
     }
-    if (!outcome) return this.refuse(actor, action, decided);
-    return outcome.value;
+    return outcome ? outcome.value : this.refuse(actor, action, decided);
+  }
+
+  /** A token that was revoked while its request waited or was read changes nothing any more. */
+  private assertStillValid({ id: sub, sessionId: sid, hospitalId: ten, epoch: ep }: Actor): void {
+    if (!this.revocations.accepts({ sub, sid, ten, ep })) throw new ApiError('unauthenticated');
   }
 
   /** The same inside a transaction that is open already. A refusal throws, and so rolls everything back. */

@@ -67,12 +67,23 @@ export class ConsentsService {
   private async open(manager: EntityManager, row: ConsentEntity): Promise<ConsentContract | 'broken'> {
     try {
       const vault = await this.keyRing.vault(manager, { subjectId: row.patientId, tenantId: row.hospitalId });
-      return parseContract(vault.open('consent.contract', row.id, row.contract), row.patientId) ?? 'broken';
+      const contract = parseContract(vault.open('consent.contract', row.id, row.contract), row.patientId);
+      return contract?.version === row.version ? contract : 'broken'; // an older version under a newer number
     } catch (error) {
       if (error instanceof CryptoError) return 'broken'; // altered or moved in the database: it permits nothing
       throw error;
     }
   }
+}
+
+/** Every stored version, of one patient or of all: for a verification, which compares them with the chains. */
+export function consentVersions(
+  manager: EntityManager,
+  patientId?: string,
+): Promise<Pick<ConsentEntity, 'id' | 'patientId' | 'version' | 'height' | 'blockHash'>[]> {
+  const builder = manager.createQueryBuilder(ConsentEntity, 'c').select(['c.id', 'c.patientId', 'c.version', 'c.height', 'c.blockHash']);
+  if (patientId !== undefined) builder.where('c.patientId = :patientId', { patientId });
+  return builder.getMany();
 }
 
 function ruleRow(rule: ConsentRule, patientId: string): ConsentRuleEntity {

@@ -25,6 +25,7 @@ export const SYSTEM_ACTIONS = [
   'patient.list',
   'directory.import',
   'trail.read',
+  'request.replay',
 ] as const;
 export type SystemAction = (typeof SYSTEM_ACTIONS)[number];
 

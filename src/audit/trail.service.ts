@@ -25,7 +25,7 @@ export class TrailService {
       hospitalId: actor.role === 'HOSPITAL' ? actor.hospitalId : undefined,
       patientId: query.patientId,
     });
-    await this.noteReading(actor, query.patientId ?? null, rows);
+    await this.noteReading(actor, query.patientId ?? null, rows.slice(0, query.limit));
     const seen = (row: AuditEventEntity) => toResponse(actor.role === 'HOSPITAL' ? asSeenBy(actor.hospitalId, row) : row);
     return toPage(rows, query.limit, (row) => row.id, seen);
   }

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type EntityManager, IsNull } from 'typeorm';
+import { type EntityManager, IsNull, Not } from 'typeorm';
 import type { Actor, Role } from '../common/actor';
 import { AuditService } from '../audit/audit.service';
 import type { SystemAction } from '../audit/actions';
@@ -16,8 +16,7 @@ import { Database } from '../database/database';
 import { AccountEntity, type AccountStatus } from './account.entity';
 import type { AccountQuery, AccountResponse, IssuedCodeResponse } from './auth.dto';
 import { codeHash, newCode } from './one-time-code';
-import { RevocationsService } from './revocations.service';
-import { SessionEntity } from './session.entity';
+import { SessionsService } from './sessions.service';
 
 /** Tenant of accounts that belong to no hospital (founder, auditors). */
 const SYSTEM_TENANT = '00000000-0000-0000-0000-000000000000';
@@ -61,7 +60,7 @@ export class AccountsService {
     private readonly keyRing: KeyRing,
     private readonly blindIndex: BlindIndex,
     private readonly audit: AuditService,
-    private readonly revocations: RevocationsService,
+    private readonly sessions: SessionsService,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
@@ -120,12 +119,13 @@ export class AccountsService {
       const account = await this.deciding(tx, actor, id);
       if (account.status !== 'ISSUED' && account.status !== 'ACTIVE' && account.status !== 'LOCKED')
         throw new ApiError('conflict', 'This account cannot get a code');
+      await this.keepLastAdmin(tx, account);
       const code = newCode();
       const codeExpiresAt = this.clock.now() + this.config.login.codeSeconds * 1000;
       await tx
         .getRepository(AccountEntity)
         .update({ id }, { status: 'ISSUED', codeHash: codeHash(code), codeExpiresAt, password: null, usernameIndex: null, username: null });
-      await this.endLogin(tx, id);
+      await this.sessions.endAll(tx, id);
       await this.note(tx, actor, 'account.issue', account);
       return { accountId: id, code, expiresAt: isoTime(codeExpiresAt) };
     });
@@ -199,6 +199,12 @@ export class AccountsService {
     await tx.getRepository(AccountEntity).update({ id }, { name: vault.seal('account.name', id, name) });
   }
 
+  /** Whether this is the only founder who can sign in: nobody could let another one in again (SEC-35). */
+  async isLastAdmin(tx: EntityManager, { id, role, status }: AccountEntity): Promise<boolean> {
+    if (role !== 'ADMIN' || status !== 'ACTIVE') return false;
+    return !(await tx.getRepository(AccountEntity).existsBy({ hospitalId: IsNull(), status, role, id: Not(id) }));
+  }
+
   async toResponse(manager: EntityManager, row: AccountEntity): Promise<AccountResponse> {
     const vault = await this.keyRing.vault(manager, accountSubject(row));
     return {
@@ -213,11 +219,12 @@ export class AccountsService {
 
   private async change(tx: EntityManager, actor: Actor, account: AccountEntity, decision: Decision): Promise<void> {
     if (!decision.from.includes(account.status)) throw new ApiError('conflict', `An account that is ${account.status} does not allow this`);
+    if (decision.to !== 'ACTIVE') await this.keepLastAdmin(tx, account);
     await tx
       .getRepository(AccountEntity)
       .update({ id: account.id }, { status: decision.to, failedAttempts: 0, codeHash: null, codeExpiresAt: null });
     if (decision.to === 'ACTIVE' && account.status === 'PENDING') for (const listener of this.listeners) await listener(tx, account);
-    if (decision.to !== 'ACTIVE') await this.endLogin(tx, account.id);
+    if (decision.to !== 'ACTIVE') await this.sessions.endAll(tx, account.id);
     await this.note(tx, actor, decision.action, account);
   }
 
@@ -230,10 +237,9 @@ export class AccountsService {
     return account;
   }
 
-  /** Access and refresh tokens end with the transaction: a session must not outlive a decision about its account. */
-  private async endLogin(tx: EntityManager, id: string): Promise<void> {
-    await this.revocations.revoke(tx, id);
-    await tx.getRepository(SessionEntity).update({ accountId: id, endedAt: IsNull() }, { endedAt: this.clock.now() });
+  /** Two founders who decide about each other at the same moment would leave nobody: tokens are checked before the transaction. */
+  private async keepLastAdmin(tx: EntityManager, account: AccountEntity): Promise<void> {
+    if (await this.isLastAdmin(tx, account)) throw new ApiError('conflict', 'The last founder who can sign in stays');
   }
 
   private async insert(
@@ -266,6 +272,7 @@ export class AccountsService {
       actor,
       requestId: actor.requestId,
       hospitalId: account.hospitalId,
+      patientId: account.role === 'PATIENT' ? account.id : null, // patients see what happens to their logins
       subjectId: account.id,
       kind: account.role,
     });

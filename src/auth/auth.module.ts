@@ -10,6 +10,7 @@ import { AuthController } from './auth.controller';
 import { isGuessable, RolesGuard, TokenGuard } from './guards';
 import { IdempotencyService } from './idempotency.service';
 import { JwtStrategy } from './jwt.strategy';
+import { LockoutService } from './lockout.service';
 import { LoginService } from './login.service';
 import { RegistrationService } from './registration.service';
 import { RevocationsService } from './revocations.service';
@@ -38,6 +39,7 @@ const MINUTE = 60_000;
     AccountsService,
     IdempotencyService,
     JwtStrategy,
+    LockoutService,
     LoginService,
     RegistrationService,
     RevocationsService,
@@ -48,6 +50,6 @@ const MINUTE = 60_000;
     { provide: APP_GUARD, useClass: TokenGuard },
     { provide: APP_GUARD, useClass: RolesGuard },
   ],
-  exports: [AccountsService, IdempotencyService, RegistrationService, SetupService],
+  exports: [AccountsService, IdempotencyService, RegistrationService, RevocationsService, SetupService, TokensService],
 })
 export class AuthModule {}

@@ -9,7 +9,7 @@ import { bearerToken } from './jwt.strategy';
 import { TokensService } from './tokens.service';
 
 const GUESSABLE_KEY = 'bjwt:guessable';
-/** Marks a route where passwords or codes can be guessed: it has a lower rate limit of its own. */
+/** Marks a route where passwords or codes can be guessed, or where anybody makes the server hash and store: it has a lower rate limit of its own. */
 export const Guessable = () => SetMetadata(GUESSABLE_KEY, true);
 
 export function isGuessable(context: ExecutionContext): boolean {

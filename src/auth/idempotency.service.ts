@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { type EntityManager, LessThan } from 'typeorm';
+import { AuditService } from '../audit/audit.service';
 import type { Actor } from '../common/actor';
 import { Clock } from '../common/clock';
 import { ApiError } from '../common/errors';
@@ -18,6 +19,7 @@ export class IdempotencyService {
   constructor(
     private readonly database: Database,
     private readonly keyRing: KeyRing,
+    private readonly audit: AuditService,
     private readonly clock: Clock,
   ) {}
 
@@ -26,7 +28,10 @@ export class IdempotencyService {
     return this.database.transaction((tx) => this.once(tx, actor, () => work(tx)));
   }
 
-  /** Runs `work`, or gives the answer that it gave when the same key was used before. The answer must be plain JSON. */
+  /**
+   * Runs `work`, or gives the answer that it gave when the same key was used before, which is an act of its own on the trail (SEC-95). The answer must
+   * be plain JSON. A one-time code in it is given again: a lost answer is what the key is for, and the code, kept sealed, ends with its first use.
+   */
   async once<T>(tx: EntityManager, actor: Actor, work: () => Promise<T>): Promise<T> {
     if (!actor.idempotency) return work();
     const { key, digest } = actor.idempotency;
@@ -37,6 +42,13 @@ export class IdempotencyService {
     const earlier = await repository.findOneBy({ accountId: actor.id, key });
     if (earlier) {
       if (!earlier.digest.equals(digest)) throw new ApiError('idempotency_key_reused');
+      await this.audit.append(tx, {
+        action: 'request.replay',
+        outcome: 'ok',
+        actor,
+        requestId: actor.requestId,
+        hospitalId: actor.hospitalId,
+      });
       // The exact text of the first answer, for the reply serialiser; nothing between here and there looks inside.
       return new RawJson(vault.open('idempotency.response', earlier.id, earlier.response)) as T;
     }

@@ -5,15 +5,18 @@ import { AuditService } from '../audit/audit.service';
 import { Clock } from '../common/clock';
 import { ApiError, notFound } from '../common/errors';
 import { CONFIG, type Config } from '../config/config';
+import { HasherBusy } from '../crypto/crypto-error';
 import { KeyRing } from '../crypto/key-ring.service';
 import { PasswordHasher } from '../crypto/password-hasher';
+import type { Sealed } from '../crypto/sealed';
 import { Database } from '../database/database';
+import { updateRows } from '../database/rows';
 import { AccountEntity } from './account.entity';
 import { accountSubject, AccountsService } from './accounts.service';
 import type { AccountResponse, ActivateDto, LoginDto, PasswordDto, TokenResponse } from './auth.dto';
+import { LockoutService } from './lockout.service';
 import { codeHash } from './one-time-code';
 import { checkPassword } from './password-policy';
-import { RevocationsService } from './revocations.service';
 import { SessionsService } from './sessions.service';
 
 /** Proving who one is: passwords and one-time codes. */
@@ -25,7 +28,7 @@ export class LoginService {
     private readonly sessions: SessionsService,
     private readonly hasher: PasswordHasher,
     private readonly keyRing: KeyRing,
-    private readonly revocations: RevocationsService,
+    private readonly lockouts: LockoutService,
     private readonly audit: AuditService,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
@@ -42,12 +45,13 @@ export class LoginService {
     const proved = await this.hasher.verify(found?.id ?? '00000000-0000-0000-0000-000000000000', found?.password ?? null, dto.password);
     const tokens = await this.database.transaction(async (tx) => {
       const account = found && (await tx.getRepository(AccountEntity).findOneBy({ id: found.id }));
-      const unchanged = account?.password && found?.password?.equals(account.password); // a password changed meanwhile proves nothing
-      if (account && proved && unchanged && account.status === 'ACTIVE') return this.succeed(tx, account, requestId);
-      await this.fail(tx, account, proved, requestId);
+      const reason = this.lockouts.refusal(account, found?.password, proved);
+      if (account && reason === null) return this.succeed(tx, account, requestId);
+      await this.lockouts.refuse(tx, account, reason ?? 'unknown', requestId);
       return null;
     });
     if (!tokens) throw new ApiError('invalid_credentials');
+    if (found?.password) await this.rehash(found.id, found.password, dto.password);
     return tokens;
   }
 
@@ -84,7 +88,10 @@ export class LoginService {
     });
   }
 
-  /** Changes the own password; needs the current one and ends all other sessions. */
+  /**
+   * Changes the own password; needs the current one and ends all other sessions. Hashing takes its time: when the password was replaced meanwhile (a
+   * new one-time code for a stolen login) or the session ended, the change is refused, or the thief would take the account back.
+   */
   async changePassword(actor: Actor, dto: PasswordDto): Promise<void> {
     const account = await this.database.reader.getRepository(AccountEntity).findOneBy({ id: actor.id });
     if (!account?.username) throw notFound();
@@ -97,8 +104,10 @@ export class LoginService {
     const password = proved ? await this.hasher.hash(account.id, dto.newPassword) : null;
     const done = await this.database.transaction(async (tx) => {
       const current = await tx.getRepository(AccountEntity).findOneBy({ id: actor.id });
-      if (!password || current?.status !== 'ACTIVE') {
-        await this.fail(tx, current, proved, actor.requestId);
+      const isOpen = await this.sessions.isOpen(tx, actor);
+      const reason = this.lockouts.refusal(current, account.password, proved) ?? (isOpen ? null : 'session_ended');
+      if (!password || reason !== null) {
+        await this.lockouts.refuse(tx, current, reason ?? 'wrong_password', actor.requestId);
         return false;
       }
       await tx.getRepository(AccountEntity).update({ id: actor.id }, { password, failedAttempts: 0 });
@@ -135,31 +144,14 @@ export class LoginService {
     return this.sessions.open(tx, account);
   }
 
-  private async fail(tx: EntityManager, account: AccountEntity | null, proved: boolean, requestId: string): Promise<void> {
-    const reason = !account ? 'unknown' : proved ? account.status.toLowerCase() : 'wrong_password';
-    await this.audit.append(tx, {
-      action: 'login',
-      outcome: 'denied',
-      actor: account,
-      requestId,
-      hospitalId: account?.hospitalId ?? null,
-      subjectId: account?.id ?? null,
-      reason,
-    });
-    if (!account || account.status !== 'ACTIVE' || proved) return;
-    const failedAttempts = account.failedAttempts + 1;
-    const locks = failedAttempts >= this.config.login.maxAttempts;
-    await tx.getRepository(AccountEntity).update({ id: account.id }, { failedAttempts, ...(locks ? { status: 'LOCKED' as const } : {}) });
-    if (!locks) return;
-    await this.revocations.revoke(tx, account.id);
-    await this.audit.append(tx, {
-      action: 'account.lock',
-      outcome: 'ok',
-      actor: null,
-      requestId,
-      hospitalId: account.hospitalId,
-      subjectId: account.id,
-      reason: 'too_many_attempts',
-    });
+  /** After a sign-in: a hash of cheaper parameters than today's is made anew (SEC-29), unless the password was changed meanwhile. */
+  private async rehash(accountId: string, verified: Sealed, plain: string): Promise<void> {
+    if (!this.hasher.needsRehash(accountId, verified)) return;
+    try {
+      const password = await this.hasher.hash(accountId, plain);
+      await this.database.transaction((tx) => updateRows(tx, AccountEntity, { id: accountId, password: verified }, { password }));
+    } catch (error) {
+      if (!(error instanceof HasherBusy)) throw error; // the next sign-in will do
+    }
   }
 }

@@ -106,6 +106,17 @@ export class SessionsService {
     });
   }
 
+  /** Whether the session with which the caller came is open still. */
+  isOpen(tx: EntityManager, actor: Actor): Promise<boolean> {
+    return tx.getRepository(SessionEntity).existsBy({ id: actor.sessionId, accountId: actor.id, endedAt: IsNull() });
+  }
+
+  /** Access and refresh tokens of an account end with the transaction: no session outlives a decision about its account or a lock. */
+  async endAll(tx: EntityManager, accountId: string): Promise<void> {
+    await this.revocations.revoke(tx, accountId);
+    await tx.getRepository(SessionEntity).update({ accountId, endedAt: IsNull() }, { endedAt: this.clock.now() });
+  }
+
   /** Ends every session of an account except one. */
   async endOthers(tx: EntityManager, accountId: string, keep: string | null): Promise<void> {
     for (const { id } of await tx.getRepository(SessionEntity).findBy({ accountId, endedAt: IsNull() }))
@@ -131,10 +142,15 @@ export class SessionsService {
     await this.revocations.revoke(tx, sessionId);
   }
 
-  /** Within the grace time a used token works again when its successor was never used; the successor is then void. */
+  /**
+   * Within the grace time a used token works again when its successor was never used. The successor is then void: it stays, used and without a
+   * successor of its own, so that whoever presents it (the victim, when a thief had repeated the token) ends the family.
+   */
   private async mayRepeat(tx: EntityManager, row: RefreshTokenEntity, now: number): Promise<boolean> {
     if (row.usedAt === null || now - row.usedAt > GRACE_MS || row.successor === null) return false;
-    const voided = await tx.getRepository(RefreshTokenEntity).delete({ hash: row.successor, usedAt: IsNull() });
+    const voided = await tx
+      .getRepository(RefreshTokenEntity)
+      .update({ hash: row.successor, usedAt: IsNull() }, { usedAt: now, successor: null });
     return voided.affected === 1;
   }
 

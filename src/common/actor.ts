@@ -13,6 +13,8 @@ export interface Actor {
   /** The hospital to which the account belongs; null for ADMIN and AUDITOR. */
   readonly hospitalId: string | null;
   readonly sessionId: string;
+  /** Instant of the token's issue, ms: what a revocation is compared with. */
+  readonly epoch: number;
   /** Correlates the answer, the trail and the log file. */
   readonly requestId: string;
   /** Present when the client sent an `Idempotency-Key` header to a route that takes one. */

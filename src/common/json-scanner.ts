@@ -1,5 +1,8 @@
+const CODES = ['malformed_json', 'duplicate_key', 'too_deep', 'too_many_keys', 'bad_character'] as const;
 /** Why a text was refused; a closed list. A name JavaScript gives a meaning to (`__proto__` …) counts as `malformed_json`. */
-export type JsonTextCode = 'malformed_json' | 'duplicate_key' | 'too_deep' | 'too_many_keys' | 'bad_character';
+export type JsonTextCode = (typeof CODES)[number];
+
+export const isJsonTextCode = (code: string): code is JsonTextCode => CODES.some((item) => item === code);
 
 /** The text is not strict JSON. The message states the rule only: it never repeats what was sent, which may be personal data. */
 export class JsonTextError extends Error {
@@ -17,7 +20,7 @@ export class JsonTextError extends Error {
   }
 }
 
-/** `maxDepth`: arrays and objects inside one another; `maxKeys`: properties in the whole text. */
+/** `maxDepth`: arrays and objects inside one another; `maxKeys`: properties and array items in the whole text. */
 export interface JsonLimits {
   readonly maxDepth: number;
   readonly maxKeys: number;
@@ -49,7 +52,8 @@ export function formatPath(path: JsonPath): string {
  */
 export class JsonScanner {
   private at = 0;
-  private keys = 0;
+  /** Read so far; the whole is one of them. */
+  private values = 0;
   private readonly path: (string | number)[] = [];
   /** One element per open container: an object's names so far, or null for an array. */
   private readonly open: { names: Set<string> | null; start: number }[] = [];
@@ -75,6 +79,7 @@ export class JsonScanner {
   private readValue(): boolean {
     const start = this.at;
     const code = this.text.charCodeAt(start);
+    if (this.values++ > this.limits.maxKeys) this.fail('too_many_keys', `At most ${this.limits.maxKeys} values are allowed.`, start);
     if (code === 0x7b || code === 0x5b) return this.openContainer(code === 0x7b);
     if (code === QUOTE) this.readString();
     else if (code === 0x74) this.readWord('true');
@@ -135,7 +140,6 @@ export class JsonScanner {
     if (FORBIDDEN_NAMES.has(name)) this.fail('malformed_json', 'This property name is not allowed.', start);
     if (names?.has(name)) this.fail('duplicate_key', 'A property name occurs twice in one object.', start);
     names?.add(name);
-    if (++this.keys > this.limits.maxKeys) this.fail('too_many_keys', `At most ${this.limits.maxKeys} properties are allowed.`, start);
     this.skipSpace();
     if (this.text.charCodeAt(this.at) !== COLON) this.fail('malformed_json', 'A colon is expected after a property name.');
     this.at += 1;

@@ -1,9 +1,9 @@
 import { JsonLimits, JsonPath, JsonScanner, JsonTextError, formatPath } from './json-scanner';
 
-export { JsonTextError, formatPath } from './json-scanner';
+export { JsonTextError, formatPath, isJsonTextCode } from './json-scanner';
 export type { JsonLimits, JsonPath, JsonTextCode } from './json-scanner';
 
-/** What a single resource may need; a bundle passes more keys. */
+/** What a single resource may need; a bundle passes more. */
 export const DEFAULT_JSON_LIMITS: JsonLimits = { maxDepth: 32, maxKeys: 1000 };
 const UNLIMITED: JsonLimits = { maxDepth: Infinity, maxKeys: Infinity };
 

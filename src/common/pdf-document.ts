@@ -1,7 +1,7 @@
-import { setImmediate as breathe } from 'node:timers/promises';
 import PDFDocument from 'pdfkit';
 import { create as createQrCode } from 'qrcode';
 import { Atom, EMOJI, PrintFont, SPACE, letters, mirrored, paragraphs } from './pdf-fonts';
+import { PRINTS, Pace } from './pdf-pace';
 
 /** What is printed, in the order of the page. Every text may be in any script and of any length; line feeds begin a new line. */
 export interface PrintDocument {
@@ -44,9 +44,11 @@ const SMALL: Style = { size: 8, color: GREY };
 
 /**
  * Renders an A4 print. The text can be extracted again with its code points; a character no font has is printed as `[U+XXXX]`, control and formatting
- * characters are left out. The information dictionary holds no personal data, and the file neither scripts nor links.
+ * characters are left out. The information dictionary holds no personal data, and the file neither scripts nor links. Prints wait for one another.
  */
-export async function renderPdf(document: PrintDocument): Promise<Buffer> {
+export const renderPdf = (document: PrintDocument): Promise<Buffer> => PRINTS.run(() => render(document));
+
+async function render(document: PrintDocument): Promise<Buffer> {
   const language = /^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$/.test(document.language ?? '') ? document.language : undefined;
   const pdf = new PDFDocument({
     size: 'A4',
@@ -69,7 +71,7 @@ export async function renderPdf(document: PrintDocument): Promise<Buffer> {
   printer.rule(ACCENT);
   for (const section of document.sections) await printer.section(section);
   if (document.seal) printer.seal(document.seal.label, document.seal.text);
-  printer.frame(document);
+  await printer.frame(document);
   pdf.end();
   return finished;
 }
@@ -78,6 +80,7 @@ export async function renderPdf(document: PrintDocument): Promise<Buffer> {
 class Printer {
   private y = TOP - 14;
   private readonly registered = new Set<string>();
+  private readonly pace = new Pace();
 
   constructor(private readonly pdf: PDFKit.PDFDocument) {}
 
@@ -104,16 +107,16 @@ class Printer {
         SHADE,
       );
     header();
-    for (const [i, row] of rows.entries()) {
-      if (i % 50 === 49) await breathe(); // a long print does not hold up the other requests
+    for (const row of rows) {
+      await this.pace.pause();
       this.row(row, widths, [{ size: 9 }], undefined, header);
     }
     if (rows.length === 0) this.row([empty], [INNER], [{ size: 9, color: GREY }]);
   }
 
   private async entries(entries: { title: string; meta: string; body: string; mark?: string }[], empty = '—'): Promise<void> {
-    for (const [i, { title, meta, body, mark }] of entries.entries()) {
-      if (i % 50 === 49) await breathe();
+    for (const { title, meta, body, mark } of entries) {
+      await this.pace.pause();
       const marks = mark ? this.lines(mark, INNER * 0.3, { size: 8, bold: true }) : [];
       this.room(Math.max(46, marks.length * 11));
       const top = this.y;
@@ -180,7 +183,7 @@ class Printer {
   }
 
   /** The head of every page but the first and the foot of every page, which need the number of pages. */
-  frame({ title, printedBy, printedAt }: PrintDocument): void {
+  async frame({ title, printedBy, printedAt }: PrintDocument): Promise<void> {
     const { count } = this.pdf.bufferedPageRange();
     const foot = `Printed by ${printedBy} · ${printedAt.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
     const [head, by] = [
@@ -188,6 +191,7 @@ class Printer {
       this.lines(foot.replace(/[\n\v\f\r\u0085\u2028\u2029]+/g, ' '), INNER - 90, SMALL).slice(0, 2),
     ];
     for (let n = 0; n < count; n++) {
+      await this.pace.pause();
       this.pdf.switchToPage(n);
       if (n > 0 && head) this.draw(head, MARGIN, 32, INNER, SMALL);
       if (n > 0) this.rule(RULE, 48);

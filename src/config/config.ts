@@ -68,7 +68,7 @@ export function readConfig(env: Env = process.env) {
     },
     http: {
       bodyLimit: integer(env, 'BODY_LIMIT', 65_536, 1024, 16_777_216),
-      bundleLimit: integer(env, 'BUNDLE_LIMIT', 16_777_216, 65_536, 268_435_456),
+      bundleLimit: integer(env, 'BUNDLE_LIMIT', 8_388_608, 65_536, 268_435_456),
       attachmentLimit: integer(env, 'ATTACHMENT_LIMIT', 26_214_400, 1024, 268_435_456),
       requestsPerMinute: integer(env, 'REQUESTS_PER_MINUTE', 600, 1, 100_000_000),
       loginsPerMinute: integer(env, 'LOGINS_PER_MINUTE', 30, 1, 100_000_000),

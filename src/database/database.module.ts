@@ -1,13 +1,15 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { KeyRing } from '../crypto/key-ring.service';
+import { whileBusy } from './busy';
 import { Database, type DataSources } from './database';
 
 /** Opens both connections and brings the schema up to date. The options come from ormconfig.ts, which knows every entity. */
 export async function openDataSources(writerOptions: DataSourceOptions, readerOptions: DataSourceOptions): Promise<DataSources> {
-  const writer = await new DataSource(writerOptions).initialize();
-  await writer.runMigrations();
-  const reader = await new DataSource(readerOptions).initialize();
+  // Another process may be at work on the file: a server that starts waits its turn.
+  const writer = await whileBusy(() => new DataSource(writerOptions).initialize());
+  await whileBusy(() => writer.runMigrations());
+  const reader = await whileBusy(() => new DataSource(readerOptions).initialize());
   return { writer, reader };
 }
 

@@ -1,5 +1,8 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EntityManager, QueryRunner } from 'typeorm';
 import { ApiError } from '../common/errors';
+import { isBusy, PATIENCE_MS, whileBusy } from './busy';
+import { unitRunner } from './unit-runner';
 
 /** A unit of work: uses only the manager that it is given and awaits nothing slow. */
 export type Work<T> = (tx: EntityManager) => Promise<T>;
@@ -13,6 +16,9 @@ interface Unit {
 
 const MAX_BATCH = 64;
 const MAX_WAITING = 4096;
+/** The longest import takes a few seconds. */
+const UNIT_MS = 30_000;
+const AGAIN = { headers: { 'retry-after': '1' } };
 
 /**
  * Runs units of work one after another on one connection, with group commit: the units that wait are run in one transaction, each in its own
@@ -27,18 +33,22 @@ export class SerialExecutor {
   private draining: Promise<void> | undefined;
   private current: Unit | undefined;
 
-  constructor(private readonly runner: QueryRunner) {
+  /** `unitMs`: how long a unit may take; `busyMs`: how long to wait for a lock that another process holds. */
+  constructor(
+    private readonly runner: QueryRunner,
+    private readonly limits = { unitMs: UNIT_MS, busyMs: PATIENCE_MS },
+  ) {
     const query = runner.query.bind(runner) as (sql: string, parameters?: unknown[], structured?: boolean) => Promise<unknown>;
     // A deferred BEGIN that reads before it writes fails at once when another process wrote meanwhile; IMMEDIATE waits its turn instead.
     const immediate = (sql: string, parameters?: unknown[], structured?: boolean) =>
-      query(sql === 'BEGIN TRANSACTION' ? 'BEGIN IMMEDIATE' : sql, parameters, structured);
+      sql === 'BEGIN TRANSACTION' ? whileBusy(() => query('BEGIN IMMEDIATE'), this.limits.busyMs) : query(sql, parameters, structured);
     runner.query = immediate as QueryRunner['query'];
   }
 
   /** Queues a unit; resolves with its value after the commit is durable. */
   run<T>(work: Work<T>): Promise<T> {
     if (this.waiting.length >= MAX_WAITING)
-      return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', { headers: { 'retry-after': '1' } }));
+      return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', AGAIN));
     return new Promise<T>((resolve, reject) => {
       this.waiting.push({ work, effects: [], resolve: resolve, reject });
       this.draining ??= this.drain();
@@ -53,12 +63,15 @@ export class SerialExecutor {
 
   /** Resolves when nothing waits any more. */
   async idle(): Promise<void> {
-    await this.draining;
+    while (this.draining) await this.draining;
   }
 
   private async drain(): Promise<void> {
-    await Promise.resolve(); // let the callers of this tick join the first batch
-    while (this.waiting.length > 0) await this.commitTogether(this.waiting.splice(0, MAX_BATCH));
+    while (this.waiting.length > 0) {
+      // The driver answers in microtasks, so without this turn a batch would be committed before the next socket is read: one COMMIT for each unit.
+      await nextTurn();
+      await this.commitTogether(this.waiting.splice(0, MAX_BATCH));
+    }
     this.draining = undefined;
   }
 
@@ -70,7 +83,8 @@ export class SerialExecutor {
       await this.runner.commitTransaction();
     } catch (error) {
       await this.abandon();
-      for (const unit of batch) unit.reject(error);
+      const reason = isBusy(error) ? new ApiError('unavailable', 'Another process keeps the database', AGAIN) : error;
+      for (const unit of batch) unit.reject(reason);
       return;
     }
     for (const settle of acknowledge) settle();
@@ -81,7 +95,7 @@ export class SerialExecutor {
     await this.runner.startTransaction();
     this.current = unit;
     try {
-      const value = await unit.work(this.runner.manager);
+      const value = await this.inTime(unit.work);
       await this.runner.commitTransaction();
       return () => {
         for (const effect of unit.effects) runEffect(effect);
@@ -92,6 +106,25 @@ export class SerialExecutor {
       return () => unit.reject(error);
     } finally {
       this.current = undefined;
+    }
+  }
+
+  /** A unit that hangs would stop every write: it is refused like one that throws, and whatever it does later reaches no transaction. */
+  private async inTime<T>(work: Work<T>): Promise<T> {
+    const { manager, close } = unitRunner(this.runner);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        close();
+        process.emitWarning(`A unit of work did not end within ${this.limits.unitMs} ms and was rolled back`);
+        reject(new ApiError('unavailable', 'The write took too long', AGAIN));
+      }, this.limits.unitMs);
+    });
+    try {
+      return await Promise.race([work(manager), late]);
+    } finally {
+      clearTimeout(timer);
+      close();
     }
   }
 

@@ -1,4 +1,5 @@
 import type { BetterSqlite3DataSourceOptions } from 'typeorm/driver/better-sqlite3/BetterSqlite3DataSourceOptions.js';
+import { DRIVER_WAIT_MS } from './busy';
 
 interface Pragmas {
   pragma(statement: string): unknown;
@@ -42,6 +43,7 @@ export function sqliteOptions(
     migrationsTransactionMode: 'each',
     logging: false,
     statementCacheSize: 500,
+    timeout: DRIVER_WAIT_MS,
     ...(readonly
       ? { readonly, fileMustExist: true, prepareDatabase: (db: Pragmas) => void db.pragma('trusted_schema = OFF') }
       : { enableWAL: true, prepareDatabase: prepareWriter }),

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type JsonLimits, type JsonTextCode, JsonTextError, exactTexts, formatPath, parseStrictJson } from '../common/json-text';
 import { isObject } from '../record/fhir-content';
 import { type ResourceIssueCode, validateResource } from '../record/fhir-validation';
+import { ATTACHMENT_EXTENSION } from '../record/resources';
 import { BundleReferences, type BundleResource } from './bundle-references';
 
 export type { BundleResource } from './bundle-references';
@@ -12,6 +13,9 @@ export type BundleIssueCode =
   | 'not_a_bundle'
   | 'bundle_type'
   | 'no_entries'
+  | 'too_many_entries'
+  | 'too_large'
+  | 'reserved_extension'
   | 'no_resource'
   | 'method'
   | 'duplicate_full_url'
@@ -52,12 +56,16 @@ export interface DirectoryBundle {
 }
 
 export const MAX_BUNDLE_ISSUES = 20;
-/** A chart of 5,000 resources fits; the size of the body is limited before. */
-export const BUNDLE_JSON_LIMITS: JsonLimits = { maxDepth: 40, maxKeys: 1_000_000 };
+/** Synthea's largest bundle has 120,000 values; the size of the body is limited before. */
+export const BUNDLE_JSON_LIMITS: JsonLimits = { maxDepth: 40, maxKeys: 500_000 };
+/** The import of one bundle holds the one write lock; Synthea's largest directory has 2,382. */
+export const MAX_ENTRIES = 3_000;
+/** In UTF-16 code units; the largest of Synthea's has 52,000. */
+export const MAX_RESOURCE_TEXT = 1_048_576;
 export const DIRECTORY_TYPES: ReadonlySet<string> = new Set(['Location', 'Organization', 'Practitioner', 'PractitionerRole']);
 
-/** After so many resources a long bundle lets other requests be served. */
-const TURN = 16;
+/** After so long a bundle lets other requests be served, ms: one resource may take a thousand times as long as another. */
+const TURN_MS = 8;
 const BUNDLE_TYPES: ReadonlySet<unknown> = new Set(['batch', 'collection', 'document', 'searchset', 'transaction']);
 const ENTRY_ELEMENTS = new Set(['id', 'extension', 'modifierExtension', 'link', 'fullUrl', 'resource', 'search', 'request', 'response']);
 
@@ -77,10 +85,13 @@ export async function readBundle(text: string, limits: Partial<JsonLimits> = {})
     issues.push({ path: 'entry', code: 'no_patient', message: 'A bundle with clinical resources holds their patient too.' });
   }
   const references = new BundleReferences(resources, patient);
-  for (const [position, item] of resources.entries()) {
+  let turn = performance.now();
+  for (const item of resources) {
     if (issues.length >= MAX_BUNDLE_ISSUES) break;
     issues.push(...issuesOf(item, references));
-    if (position % TURN === TURN - 1) await nextTurn();
+    if (performance.now() - turn < TURN_MS) continue;
+    await nextTurn();
+    turn = performance.now();
   }
   if (issues.length > 0) throw new BundleError(inOrder(issues).slice(0, MAX_BUNDLE_ISSUES));
   const directory = resources.filter(({ resourceType }) => DIRECTORY_TYPES.has(resourceType));
@@ -101,6 +112,7 @@ function readEntries(text: string, limits: Partial<JsonLimits>, issues: BundleIs
   }
   const { entry: entries, ...frame } = bundle;
   if (!Array.isArray(entries) || entries.length === 0) return refuse('entry', 'no_entries', 'A bundle has at least one entry.');
+  if (entries.length > MAX_ENTRIES) return refuse('entry', 'too_many_entries', `A bundle has at most ${MAX_ENTRIES} entries; divide it.`);
   // Invariants of a bundle speak of its entries, which the frame does not have.
   issues.push(...validateResource(frame).filter(({ code }) => code !== 'invariant'));
   const texts = exactTexts(text, ['entry'], 'resource');
@@ -137,6 +149,7 @@ function readEntry(
   if (isObject(search) && search['mode'] === 'outcome') return undefined;
   if (fullUrl !== undefined && typeof fullUrl !== 'string') return fault('fullUrl', 'type', 'A JSON string is expected.');
   if (!isObject(resource) || text === undefined) return fault('resource', 'no_resource', 'An entry must hold a resource.');
+  if (text.length > MAX_RESOURCE_TEXT) return fault('resource', 'too_large', 'A resource is at most 1 MiB long.');
   if (fullUrl !== undefined && urls.has(fullUrl)) return fault('fullUrl', 'duplicate_full_url', 'Two entries have the same fullUrl.');
   if (fullUrl !== undefined) urls.add(fullUrl);
   const resourceType = typeof resource['resourceType'] === 'string' ? resource['resourceType'] : '';
@@ -144,10 +157,17 @@ function readEntry(
 }
 
 function issuesOf(item: BundleResource, references: BundleReferences): BundleIssue[] {
-  const found = validateResource(item.resource);
+  const found: BundleIssue[] = validateResource(item.resource);
+  // Our own extension says that the seal covers a file; an imported resource has none.
+  if (found.length === 0 && namesAttachments(item.resource))
+    found.push({ path: 'extension', code: 'reserved_extension', message: 'This extension names files of this server.' });
   if (found.length > 0)
     return found.map(({ path, code, message }) => at(item.index, path ? `resource.${path}` : 'resource', code, message));
   return references.faultsOf(item).map(({ path, code, message }) => at(item.index, formatPath(['resource', ...path]), code, message));
+}
+
+function namesAttachments({ extension }: Readonly<Record<string, unknown>>): boolean {
+  return Array.isArray(extension) && extension.some((item: unknown) => isObject(item) && item['url'] === ATTACHMENT_EXTENSION);
 }
 
 function at(index: number, path: string, code: BundleIssueCode, message: string): BundleIssue {

@@ -9,6 +9,8 @@ import type { Actor } from '../common/actor';
 import { Clock } from '../common/clock';
 import { ApiError } from '../common/errors';
 import { newId } from '../common/ids';
+import { isJsonTextCode } from '../common/json-text';
+import { OneAtATime } from '../common/one-at-a-time';
 import { BlindIndex } from '../crypto/blind-index';
 import { KeyRing } from '../crypto/key-ring.service';
 import { insertRow } from '../database/rows';
@@ -25,6 +27,9 @@ const TURN = 64;
 /** Takes a FHIR R4 bundle in: one patient with the whole chart, or a directory. All of it is stored, or nothing. */
 @Injectable()
 export class ImportService {
+  /** A large bundle takes a second of the one thread and some 100 MB. */
+  private readonly turns = new OneAtATime();
+
   constructor(
     private readonly access: AccessService,
     private readonly patients: PatientsService,
@@ -37,7 +42,11 @@ export class ImportService {
   ) {}
 
   /** `text` is the bundle as it was sent. Reading and validating come before the transaction, which only stores. */
-  async importBundle(actor: Actor, text: string): Promise<ImportResponse> {
+  importBundle(actor: Actor, text: string): Promise<ImportResponse> {
+    return this.turns.run(() => this.import(actor, text));
+  }
+
+  private async import(actor: Actor, text: string): Promise<ImportResponse> {
     const bundle = await read(text);
     return this.idempotency.transaction(actor, async (tx) => {
       const directory = await this.storeDirectory(tx, actor, bundle.directory);
@@ -103,6 +112,9 @@ async function read(text: string): ReturnType<typeof readBundle> {
     return await readBundle(text);
   } catch (error) {
     if (!(error instanceof BundleError)) throw error;
+    const [first] = error.issues;
+    if (first && isJsonTextCode(first.code))
+      throw new ApiError('malformed_json', first.message, { errors: [{ path: first.path, message: first.code }] });
     const errors = error.issues.map((issue) => ({ path: issue.path, message: `${issue.code}: ${issue.message}` }));
     throw new ApiError('invalid_bundle', 'Nothing of the bundle was stored', { errors });
   }

@@ -5,6 +5,10 @@ type Json = Record<string, unknown>;
 
 /** Identifier types (HL7 v2-0203) in the order in which they name one person best. */
 const IDENTIFIER_TYPES = ['NI', 'SS', 'MR', 'PPN', 'DL'];
+/** Numbers of a person in a country: hospitals write and search for them without a system. */
+const NATIONAL_TYPES = new Set<unknown>(['NI', 'SS']);
+/** Long enough for a web address and a UUID: what is cut off would no longer tell two people apart. */
+const IDENTIFIER_LENGTH = 400;
 
 function objects(value: unknown): Json[] {
   return Array.isArray(value)
@@ -21,11 +25,22 @@ function typeCode(identifier: Json): string | undefined {
   return text(objects(type?.['coding'])[0]?.['code']);
 }
 
-/** The identifier by which a second import of the same person is recognised: the best known type, else the first one. `system|value`, at most 64 characters. */
+/** At most `length` code points: half a surrogate pair is no text. */
+function clip(value: string | undefined, length: number): string | undefined {
+  // Twice as many code units hold them, so a very long text is not taken apart as a whole.
+  return value === undefined ? undefined : Array.from(value.slice(0, 2 * length)).slice(0, length).join('');
+}
+
+/**
+ * The identifier by which a second import of the same person is recognised: the best known type, else the first one. A national one is its value;
+ * any other is `system|value`, for two systems may give two people the same value.
+ */
 function identifier(patient: Json): string | undefined {
   const all = objects(patient['identifier']).filter((item) => text(item['value']) !== undefined);
   const best = IDENTIFIER_TYPES.map((code) => all.find((item) => typeCode(item) === code)).find((item) => item !== undefined) ?? all[0];
-  return text(best?.['value'])?.slice(0, 64);
+  const [system, value] = [text(best?.['system']), text(best?.['value'])];
+  const isPlain = !best || system === undefined || value === undefined || NATIONAL_TYPES.has(typeCode(best));
+  return clip(isPlain ? value : `${system}|${value}`, IDENTIFIER_LENGTH);
 }
 
 function humanName(patient: Json): string {
@@ -34,11 +49,11 @@ function humanName(patient: Json): string {
   if (!name) return 'Unnamed';
   const given = Array.isArray(name['given']) ? name['given'].filter((part): part is string => typeof part === 'string') : [];
   const parts = [...given, text(name['family'])].filter((part): part is string => part !== undefined);
-  return (parts.length > 0 ? parts.join(' ') : (text(name['text']) ?? 'Unnamed')).slice(0, 200);
+  return clip(parts.length > 0 ? parts.join(' ') : text(name['text']), 200) ?? 'Unnamed';
 }
 
 function telecom(patient: Json, system: string): string | undefined {
-  return text(objects(patient['telecom']).find((item) => item['system'] === system)?.['value'])?.slice(0, 200);
+  return clip(text(objects(patient['telecom']).find((item) => item['system'] === system)?.['value']), 200);
 }
 
 function address(patient: Json): string | undefined {
@@ -48,7 +63,7 @@ function address(patient: Json): string | undefined {
   const parts = [...lines, first['postalCode'], first['city'], first['state'], first['country']]
     .map(text)
     .filter((part) => part !== undefined);
-  return parts.length > 0 ? parts.join(', ').slice(0, 500) : text(first['text'])?.slice(0, 500);
+  return clip(parts.length > 0 ? parts.join(', ') : text(first['text']), 500);
 }
 
 /** Administrative data out of a FHIR R4 Patient. The resource itself is sealed whole; this is what the hospital searches and prints by. */

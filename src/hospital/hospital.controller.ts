@@ -4,6 +4,7 @@ import { Api } from '../common/api-docs';
 import { IdParam, OwnIdParam, RequestId } from '../common/params';
 import { PageQuery } from '../common/page';
 import { PendingResponse } from '../auth/auth.dto';
+import { Guessable } from '../auth/guards';
 import {
   AddedStaffResponse,
   CreatedHospitalResponse,
@@ -28,6 +29,7 @@ export class HospitalController {
 
   @Post('auth/register/doctor')
   @Public()
+  @Guessable()
   @Api('auth', 'A doctor registers; the hospital approves', PendingResponse, {
     status: 202,
     open: true,

@@ -8,6 +8,7 @@ import { Clock } from '../common/clock';
 import { KeyRing } from '../crypto/key-ring.service';
 import { Database } from '../database/database';
 import { b64u } from './core/bytes';
+import { decodeHeader } from './core/header';
 import { checkPublicJwk, type PublicJwk, thumbprint } from './core/jwk';
 import { AuthorKeyEntity } from './ledger.entity';
 
@@ -20,6 +21,9 @@ export interface SigningKey {
 @Injectable()
 export class AuthorKeysService {
   private readonly signing = new LRUCache<string, SigningKey>({ max: 2_000, ttl: 10 * 60_000 });
+
+  /** Account by thumbprint. A registered key never changes hands, so this is remembered. */
+  private readonly owners = new LRUCache<string, string>({ max: 10_000 });
 
   constructor(
     private readonly database: Database,
@@ -45,6 +49,22 @@ export class AuthorKeysService {
       : await this.create(tx, actor);
     this.database.afterCommit(() => this.signing.set(actor.id, key));
     return key;
+  }
+
+  /** Whose keys attest these blocks: the account of the key that a header (274 bytes) names, or null. */
+  async accounts(manager: EntityManager, headers: readonly Buffer[]): Promise<(header: Buffer) => string | null> {
+    const kidOf = (header: Buffer) => b64u(decodeHeader(header).authorKeyId);
+    const kids = [...new Set(headers.map(kidOf))];
+    const missing = kids.filter((kid) => !this.owners.has(kid));
+    if (missing.length > 0) {
+      const rows = await manager
+        .createQueryBuilder(AuthorKeyEntity, 'k')
+        .select(['k.kid', 'k.accountId'])
+        .where('k.kid IN (:...missing)', { missing })
+        .getMany();
+      for (const { kid, accountId } of rows) this.owners.set(kid, accountId);
+    }
+    return (header) => this.owners.get(kidOf(header)) ?? null;
   }
 
   private async create(tx: EntityManager, actor: Actor): Promise<SigningKey> {

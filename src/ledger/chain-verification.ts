@@ -5,9 +5,10 @@ import { KeyRing } from '../crypto/key-ring.service';
 import { Sealed } from '../crypto/sealed';
 import type { Vault } from '../crypto/vault';
 import { createChainVerifier, type StoredBlock } from './core/chain';
-import { ledgerId } from './core/header';
+import { decodeHeader, HEADER_BYTES, ledgerId } from './core/header';
 import type { PublicJwk } from './core/jwk';
-import type { ChainReport } from './core/verdict';
+import { type ChainReport, type Finding, MAX_FINDINGS } from './core/verdict';
+import { type RowKeeper, type SealedFact } from './row-keeper';
 import { BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
 
 const PAGE = 500;
@@ -17,12 +18,15 @@ export interface VerificationContext {
   readonly originOf: (hospitalId: string) => Promise<string>;
   readonly keyOf: (kid: string) => PublicJwk | undefined;
   readonly keyRing: KeyRing | null;
+  /** Whose rows are compared with the blocks. */
+  readonly keepers: readonly RowKeeper[];
 }
 
 interface Row {
   height: number;
   blockHash: Buffer;
   prevHash: Buffer;
+  refHash: Buffer | null;
   header: Buffer;
   recordId: string;
   version: number;
@@ -43,6 +47,10 @@ export async function verifyStoredChain(
   chain: Pick<ChainEntity, 'chainId' | 'patientId' | 'hospitalId'>,
   context: VerificationContext,
 ): Promise<ChainReport> {
+  // Counted before the tip is read: each of these rows has its block at or below the tip, whatever others seal meanwhile.
+  const counted = await Promise.all(
+    context.keepers.map(async (keeper) => ({ keeper, count: await keeper.count(manager, chain.patientId) })),
+  );
   const tip = await tipOf(manager, chain.chainId);
   const verifier = createChainVerifier({
     ledgerId: ledgerId(await context.originOf(chain.hospitalId)),
@@ -50,15 +58,24 @@ export async function verifyStoredChain(
     keyOf: context.keyOf,
   });
   const vault = await patientVault(manager, chain, context.keyRing);
+  const rowsFindings: Finding[] = [];
+  const kept = new Map<RowKeeper, number>();
   for (let from = -1; ;) {
     const rows = await page(manager, chain.chainId, from, tip.lastHeight);
     for (const row of rows) verifier.push(toStoredBlock(row, vault));
+    rowsFindings.push(...(await compareRows(manager, chain.patientId, rows, context.keepers, kept)));
     const last = rows.at(-1);
     if (!last || rows.length < PAGE) break;
     from = last.height;
     await nextTurn();
   }
-  return verifier.finish({ height: tip.height, hash: tip.headHash });
+  for (const { keeper, count } of counted) {
+    if (count > (kept.get(keeper) ?? 0))
+      rowsFindings.push({ code: 'HEAD_MISMATCH', height: tip.height, field: 'a sealed row without a block' });
+  }
+  const report = verifier.finish({ height: tip.height, hash: tip.headHash });
+  if (rowsFindings.length === 0) return report;
+  return { ...report, verdict: 'TAMPERED', findings: [...report.findings, ...rowsFindings].slice(0, MAX_FINDINGS) };
 }
 
 /**
@@ -77,7 +94,8 @@ function page(manager: EntityManager, chainId: Buffer, from: number, to: number)
     .createQueryBuilder(BlockEntity, 'b')
     .leftJoin(ContentEntity, 'c', 'c.recordId = b.recordId AND c.version = b.version')
     .select('b.height', 'height');
-  for (const column of ['blockHash', 'prevHash', 'header', 'recordId', 'version', 'attestation']) builder.addSelect(`b.${column}`, column);
+  for (const column of ['blockHash', 'prevHash', 'refHash', 'header', 'recordId', 'version', 'attestation'])
+    builder.addSelect(`b.${column}`, column);
   return builder
     .addSelect('c.ciphertext', 'ciphertext')
     .addSelect('c.recordKey', 'recordKey')
@@ -104,7 +122,8 @@ async function patientVault(
 }
 
 function toStoredBlock(row: Row, vault: Vault | 'rejected' | null): StoredBlock {
-  const { recordKey, ...block } = row;
+  const { height, blockHash, prevHash, header, recordId, version, attestation, ciphertext, recordKey } = row;
+  const block = { height, blockHash, prevHash, header, recordId, version, attestation, ciphertext };
   if (!vault || !recordKey) return block;
   return { ...block, recordKey: vault === 'rejected' ? Buffer.alloc(32) : unwrap(vault, row.recordId, recordKey) };
 }
@@ -116,5 +135,44 @@ function unwrap(vault: Vault, recordId: string, wrapped: Buffer): Buffer {
   } catch (error) {
     if (error instanceof CryptoError) return Buffer.alloc(32);
     throw error;
+  }
+}
+
+/** Holds the rows of other modules, and the block's own copy of `refHash`, against the headers of one page. */
+async function compareRows(
+  manager: EntityManager,
+  patientId: string,
+  rows: readonly Row[],
+  keepers: readonly RowKeeper[],
+  kept: Map<RowKeeper, number>,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const facts = new Map<RowKeeper, SealedFact[]>();
+  for (const row of rows) {
+    const header = headerOf(row);
+    if (!header) continue; // the walk has said so
+    const { height, recordId, version } = row;
+    const copied = row.refHash ?? Buffer.alloc(32);
+    if (!copied.equals(header.refHash)) findings.push({ code: 'HEADER_MISMATCH', height, field: 'refHash', recordId });
+    const keeper = keepers.find((item) => item.kinds.some((kind) => kind === header.kind));
+    if (keeper)
+      facts.set(keeper, [
+        ...(facts.get(keeper) ?? []),
+        { recordId, height, version, blockHash: row.blockHash.toString('hex'), sealedAt: header.sealedAt },
+      ]);
+  }
+  for (const [keeper, page] of facts) {
+    kept.set(keeper, (kept.get(keeper) ?? 0) + page.length);
+    findings.push(...(await keeper.findings(manager, patientId, page)));
+  }
+  return findings;
+}
+
+function headerOf(row: Row): ReturnType<typeof decodeHeader> | null {
+  if (!Buffer.isBuffer(row.header) || row.header.length !== HEADER_BYTES) return null;
+  try {
+    return decodeHeader(row.header);
+  } catch {
+    return null;
   }
 }

@@ -12,7 +12,7 @@ import { AuthorKeysService } from './author-keys.service';
 import { signAttestation } from './core/attestation';
 import { b64u, b64uDecode, sha256, ZERO_HASH } from './core/bytes';
 import { ciphertextHash, contentCommit, decryptContent, encryptContent, opening } from './core/content';
-import { blockHash, BlockKind, type BlockKindName, decodeHeader, encodeHeader, genesisHash, ledgerId } from './core/header';
+import { blockHash, BlockKind, type BlockKindName, decodeHeader, encodeHeader, genesisHash, isZero, ledgerId } from './core/header';
 import { BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
 
 /** What is to be sealed. `payload` is hashed, encrypted and kept byte for byte. */
@@ -32,6 +32,21 @@ export interface SealedBlock {
   readonly height: number;
   readonly blockHash: string;
   readonly sealedAt: number;
+}
+
+/** A sealed record, opened and found to fit its block. */
+export interface OpenedBlock {
+  readonly payload: Buffer;
+  readonly kind: BlockKind;
+  readonly version: number;
+  readonly height: number;
+  /** Lower-case hex. */
+  readonly blockHash: string;
+  readonly refHash: string | null;
+  /** Milliseconds since the epoch. */
+  readonly sealedAt: number;
+  /** The account whose key attests it; null when no such key is registered. */
+  readonly authorId: string | null;
 }
 
 /** Seals records into per-patient hash-linked blocks (R16) and opens what was sealed. Both need a grant. */
@@ -96,33 +111,69 @@ export class LedgerService {
       recordKey: vault.seal('content.record_key', input.recordId, recordKey),
     };
     await insertRow(tx, ContentEntity, content);
-    return this.append(tx, grant, head, header, { recordId: input.recordId, version: input.version, attestation });
+    return this.append(tx, grant, head, header, {
+      recordId: input.recordId,
+      version: input.version,
+      attestation,
+      refHash: input.refHash ?? null,
+    });
   }
 
-  /** The exact bytes that were sealed. They are held against the block first: what does not fit its seal is not shown. */
-  async open(manager: EntityManager, grant: Grant, recordId: string): Promise<Buffer> {
-    const block = await manager.getRepository(BlockEntity).findOneBy({ recordId });
-    if (!block) throw notFound();
-    const content = await manager.getRepository(ContentEntity).findOneBy({ recordId, version: block.version });
-    if (!content) throw new ApiError('integrity_error', 'The content of this record is missing');
-    return this.opened(await this.vault(manager, grant), block, content);
+  /** What was sealed under one record id; throws when it is not in the patient's chain. */
+  async open(manager: EntityManager, grant: Grant, recordId: string): Promise<OpenedBlock> {
+    const opened = (await this.openMany(manager, grant, [recordId])).get(recordId);
+    if (!opened) throw new ApiError('integrity_error', 'The block of a sealed record is missing');
+    return opened;
   }
 
-  /** Several records of one patient at once, by record id. */
-  async openMany(manager: EntityManager, grant: Grant, recordIds: readonly string[]): Promise<Map<string, Buffer>> {
-    if (recordIds.length === 0) return new Map();
-    const where = { ids: [...recordIds] };
-    const blocks = await manager.createQueryBuilder(BlockEntity, 'b').where('b.recordId IN (:...ids)', where).getMany();
-    const contents = await manager.createQueryBuilder(ContentEntity, 'c').where('c.recordId IN (:...ids)', where).getMany();
+  /**
+   * Several records of the grant's patient, by record id; what has no block in the patient's own chain is absent. Contents are held against their
+   * blocks first: what does not fit its seal is not shown.
+   */
+  async openMany(manager: EntityManager, grant: Grant, recordIds: readonly string[]): Promise<Map<string, OpenedBlock>> {
+    const head = recordIds.length === 0 ? null : await this.head(manager, grant);
+    if (!head) return new Map();
+    const ids = [...recordIds];
+    const { chainId } = head;
+    const blocks = await manager
+      .createQueryBuilder(BlockEntity, 'b')
+      .where('b.recordId IN (:...ids) AND b.chainId = :chainId', { ids, chainId })
+      .getMany();
+    const contents = await manager.createQueryBuilder(ContentEntity, 'c').where('c.recordId IN (:...ids)', { ids }).getMany();
     const byRecord = new Map(contents.map((content) => [`${content.recordId}/${content.version}`, content]));
-    const vault = await this.vault(manager, grant);
+    const [vault, authorOf] = [
+      await this.vault(manager, grant),
+      await this.authorKeys.accounts(
+        manager,
+        blocks.map((block) => block.header),
+      ),
+    ];
     return new Map(
       blocks.map((block) => {
         const content = byRecord.get(`${block.recordId}/${block.version}`);
         if (!content) throw new ApiError('integrity_error', 'The content of a record is missing');
-        return [block.recordId, this.opened(vault, block, content)];
+        return [block.recordId, openBlock(vault, block, content, authorOf)];
       }),
     );
+  }
+
+  /** Record ids of the blocks of the patient's chain that speak of these blocks (hashes in hex), in the order of sealing, by the hash they speak of. */
+  async speakingOf(manager: EntityManager, grant: Grant, blockHashes: readonly string[]): Promise<Map<string, string[]>> {
+    const head = blockHashes.length === 0 ? null : await this.head(manager, grant);
+    const found = new Map<string, string[]>();
+    if (!head) return found;
+    const hashes = blockHashes.map((hash) => Buffer.from(hash, 'hex'));
+    const rows = await manager
+      .createQueryBuilder(BlockEntity, 'b')
+      .select(['b.chainId', 'b.height', 'b.recordId', 'b.refHash'])
+      .where('b.chainId = :chainId AND b.refHash IN (:...hashes)', { chainId: head.chainId, hashes })
+      .orderBy('b.height')
+      .getMany();
+    for (const { refHash, recordId } of rows) {
+      const hash = refHash?.toString('hex') ?? '';
+      found.set(hash, [...(found.get(hash) ?? []), recordId]);
+    }
+    return found;
   }
 
   /** Where a record of the grant's patient was sealed. */
@@ -145,17 +196,6 @@ export class LedgerService {
     return head && { chainId: b64u(head.chainId), height: head.height, blockHash: head.headHash.toString('hex') };
   }
 
-  private opened(vault: Vault, block: BlockEntity, content: ContentEntity): Buffer {
-    const refuse = () => new ApiError('integrity_error');
-    if (!blockHash(block.header).equals(block.blockHash)) throw refuse();
-    const header = decodeHeader(block.header);
-    const recordKey = vault.openBytes('content.record_key', block.recordId, content.recordKey);
-    const place = { recordKey, ledgerId: header.ledgerId, chainId: header.chainId, recordId: block.recordId, version: block.version };
-    const payload = decryptContent({ ...place, ciphertext: content.ciphertext });
-    if (!payload || !contentCommit(opening(recordKey), payload).equals(header.contentCommit)) throw refuse();
-    return payload;
-  }
-
   private vault(manager: EntityManager, grant: Grant): Promise<Vault> {
     return this.keyRing.vault(manager, { subjectId: grant.patientId, tenantId: grant.hospitalId });
   }
@@ -164,8 +204,10 @@ export class LedgerService {
     return manager.getRepository(ChainEntity).findOneBy({ patientId: grant.patientId, hospitalId: grant.hospitalId });
   }
 
-  /** Block 0: says that the chain begins, carries no content and no author. */
+  /** Block 0: says that the chain begins, carries no content and no author. A chain whose head row is gone is not begun anew: that would hide it. */
   private async openChain(tx: EntityManager, grant: Grant, ledger: Buffer): Promise<ChainEntity> {
+    const begun = await tx.getRepository(BlockEntity).existsBy({ recordId: grant.patientId });
+    if (begun) throw new ApiError('integrity_error', 'The head of this chain is missing');
     const chainId = randomBytes(16);
     const prevHash = genesisHash(ledger, chainId);
     const empty = {
@@ -185,7 +227,17 @@ export class LedgerService {
       ...empty,
     });
     const hash = blockHash(header);
-    const block = { chainId, height: 0, blockHash: hash, prevHash, header, recordId: grant.patientId, version: 0, attestation: null };
+    const block = {
+      chainId,
+      height: 0,
+      blockHash: hash,
+      prevHash,
+      refHash: null,
+      header,
+      recordId: grant.patientId,
+      version: 0,
+      attestation: null,
+    };
     await tx.getRepository(BlockEntity).insert(block);
     const chain = { chainId, patientId: grant.patientId, hospitalId: grant.hospitalId, height: 0, headHash: hash };
     await tx.getRepository(ChainEntity).insert(chain);
@@ -197,7 +249,7 @@ export class LedgerService {
     grant: Grant,
     head: ChainEntity,
     header: Buffer,
-    rest: Pick<BlockEntity, 'recordId' | 'version' | 'attestation'>,
+    rest: Pick<BlockEntity, 'recordId' | 'version' | 'attestation' | 'refHash'>,
   ): Promise<SealedBlock> {
     const { chainId } = head;
     const height = head.height + 1;
@@ -214,4 +266,25 @@ export class LedgerService {
       sealedAt: decodeHeader(header).sealedAt,
     };
   }
+}
+
+function openBlock(vault: Vault, block: BlockEntity, content: ContentEntity, authorOf: (header: Buffer) => string | null): OpenedBlock {
+  const refuse = () => new ApiError('integrity_error');
+  if (!blockHash(block.header).equals(block.blockHash)) throw refuse();
+  const { kind, height, sealedAt, ledgerId: ledger, chainId, contentCommit: commit, refHash } = decodeHeader(block.header);
+  const recordKey = vault.openBytes('content.record_key', block.recordId, content.recordKey);
+  const place = { recordKey, ledgerId: ledger, chainId, recordId: block.recordId, version: block.version };
+  const payload = decryptContent({ ...place, ciphertext: content.ciphertext });
+  if (!payload || !contentCommit(opening(recordKey), payload).equals(commit)) throw refuse();
+  if (height !== block.height || !chainId.equals(block.chainId)) throw refuse();
+  return {
+    payload,
+    kind,
+    version: block.version,
+    height,
+    blockHash: block.blockHash.toString('hex'),
+    refHash: isZero(refHash) ? null : refHash.toString('hex'),
+    sealedAt,
+    authorId: authorOf(block.header),
+  };
 }

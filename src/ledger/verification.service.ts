@@ -11,34 +11,42 @@ import { b64u } from './core/bytes';
 import { BlockKind, decodeHeader, isZero } from './core/header';
 import { AuthorKeyEntity, BlockEntity, ChainEntity } from './ledger.entity';
 import type { AuthorKeyResponse, BlockResponse, ChainQuery, ChainResponse, ChainVerdictResponse, LedgerStatusResponse } from './ledger.dto';
-import { toVerdict, verificationContext, verifyLedger } from './verify-ledger';
-import { verifyStoredChain } from './chain-verification';
+import { consentRows } from './consent-rows';
+import type { RowKeeper } from './row-keeper';
+import { verifyLedger } from './verify-ledger';
 
 const KIND_NAMES = new Map<number, string>(Object.entries(BlockKind).map(([name, number]) => [number, name]));
 
 /** Proves or disproves that nothing sealed was changed (R17), and shows chains without their content. */
 @Injectable()
 export class VerificationService {
+  private readonly keepers: RowKeeper[] = [consentRows];
+
   constructor(
     private readonly database: Database,
     private readonly access: AccessService,
     private readonly keyRing: KeyRing,
   ) {}
 
-  /** Walks the patient's chain: every hash, link, content and signature. */
+  /** A module whose rows about sealed things are compared with the blocks. */
+  keep(keeper: RowKeeper): void {
+    this.keepers.push(keeper);
+  }
+
+  /** Walks the patient's chain: every hash, link, content and signature, and the rows that are made of them. VALID with no blocks: nothing was sealed. */
   verify(actor: Actor, patientId: string): Promise<ChainVerdictResponse> {
     return this.access.read(actor, 'chain.verify', { patientId }, async (manager, grant) => {
-      const chain = await manager.getRepository(ChainEntity).findOneBy({ patientId, hospitalId: grant.hospitalId });
-      if (!chain) return { patientId, verdict: 'VALID', chainId: '', blocks: 0, height: null, headHash: null, findings: [] };
-      const report = await verifyStoredChain(manager, chain, await verificationContext(manager, this.keyRing));
-      grant.note({ headHeight: chain.height, count: report.blocks });
-      return toVerdict(patientId, report);
+      const verdicts: ChainVerdictResponse[] = [];
+      for await (const verdict of verifyLedger(manager, this.keyRing, this.keepers, patientId)) verdicts.push(verdict);
+      const worst = verdicts.find((item) => item.verdict === 'TAMPERED') ?? verdicts[0];
+      grant.note({ count: worst?.blocks ?? 0, ...(typeof worst?.height === 'number' ? { headHeight: worst.height } : {}) });
+      return worst ?? { patientId, verdict: 'VALID', chainId: '', blocks: 0, height: null, headHash: null, findings: [] };
     });
   }
 
   /** Walks every chain, one after another; yields each verdict. */
   verifyAll(manager: EntityManager): AsyncGenerator<ChainVerdictResponse> {
-    return verifyLedger(manager, this.keyRing);
+    return verifyLedger(manager, this.keyRing, this.keepers);
   }
 
   /** The blocks of a chain, without their content. The cursor is the record id of the last block shown. */

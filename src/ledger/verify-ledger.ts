@@ -7,6 +7,7 @@ import { b64u } from './core/bytes';
 import { isOrigin } from './core/header';
 import type { ChainReport } from './core/verdict';
 import type { ChainVerdictResponse } from './ledger.dto';
+import type { RowKeeper } from './row-keeper';
 import { BlockEntity, ChainEntity } from './ledger.entity';
 
 const CHAINS_A_PAGE = 200;
@@ -20,31 +21,50 @@ const NO_ORIGIN = 'unknown.invalid';
 export async function* verifyLedger(
   manager: EntityManager,
   keyRing: KeyRing | null,
+  keepers: readonly RowKeeper[],
   patientId?: string,
 ): AsyncGenerator<ChainVerdictResponse> {
-  const context = await verificationContext(manager, keyRing);
+  const context = await verificationContext(manager, keyRing, keepers);
+  const sealedFor = new Set((await Promise.all(keepers.map((keeper) => keeper.patients(manager)))).flat());
   for (let after: Buffer = Buffer.alloc(0); ;) {
     const builder = manager.createQueryBuilder(ChainEntity, 'c').where('c.chainId > :after', { after });
     if (patientId !== undefined) builder.andWhere('c.patientId = :patientId', { patientId });
     const chains = await builder.orderBy('c.chainId').limit(CHAINS_A_PAGE).getMany();
-    for (const chain of chains) yield toVerdict(chain.patientId, await verifyStoredChain(manager, chain, context));
+    for (const chain of chains) {
+      sealedFor.delete(chain.patientId);
+      yield toVerdict(chain.patientId, await verifyStoredChain(manager, chain, context));
+    }
     const last = chains.at(-1);
     if (!last) break;
     after = last.chainId;
   }
-  yield* headless(manager, patientId);
+  for await (const verdict of headless(manager, patientId)) {
+    sealedFor.delete(verdict.patientId);
+    yield verdict;
+  }
+  for (const id of sealedFor) if (patientId === undefined || id === patientId) yield vanished(id);
+}
+
+/** Rows say that something was sealed for this patient, and there is no chain. */
+function vanished(patientId: string): ChainVerdictResponse {
+  const findings = [{ code: 'HEAD_MISMATCH', height: 0, field: 'chain', recordId: null }];
+  return { patientId, verdict: 'TAMPERED', chainId: '', blocks: 0, height: null, headHash: null, findings };
 }
 
 /** What a verification needs beside the rows of a chain. */
-export async function verificationContext(manager: EntityManager, keyRing: KeyRing | null): Promise<VerificationContext> {
+async function verificationContext(
+  manager: EntityManager,
+  keyRing: KeyRing | null,
+  keepers: readonly RowKeeper[],
+): Promise<VerificationContext> {
   const originOf = async (hospitalId: string): Promise<string> => {
     const origin = await ledgerOriginOf(manager, hospitalId);
     return isOrigin(origin) ? origin : NO_ORIGIN;
   };
-  return { originOf, keyOf: await authorKeyDirectory(manager), keyRing };
+  return { originOf, keyOf: await authorKeyDirectory(manager), keyRing, keepers };
 }
 
-export function toVerdict(patientId: string, report: ChainReport): ChainVerdictResponse {
+function toVerdict(patientId: string, report: ChainReport): ChainVerdictResponse {
   return {
     patientId,
     verdict: report.verdict,

@@ -29,7 +29,7 @@ export class AccessLogService {
         manager,
         rows.flatMap((row) => row.actorHospitalId ?? []),
       );
-      grant.note({ count: rows.length });
+      grant.note({ count: Math.min(rows.length, query.limit) });
       return toPage(
         rows,
         query.limit,

@@ -1,6 +1,7 @@
 import { Body, Controller, Delete, Get, Patch, Post, Query } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
 import { IssuedCodeResponse, PendingResponse } from '../auth/auth.dto';
+import { Guessable } from '../auth/guards';
 import { type Actor, CurrentActor, Public, Roles } from '../common/actor';
 import { Api } from '../common/api-docs';
 import { IfMatch } from '../common/if-match';
@@ -20,18 +21,21 @@ import {
   RegisterPatientDto,
   UpdatePatientDto,
 } from './patient.dto';
+import { PatientListService } from './patient-list.service';
 import { PatientsService } from './patients.service';
 
 @Controller()
 export class PatientController {
   constructor(
     private readonly patients: PatientsService,
+    private readonly lists: PatientListService,
     private readonly consents: ConsentService,
     private readonly accessLog: AccessLogService,
   ) {}
 
   @Post('auth/register/patient')
   @Public()
+  @Guessable()
   @Api('auth', 'A patient registers; the hospital approves', PendingResponse, {
     status: 202,
     open: true,
@@ -56,7 +60,7 @@ export class PatientController {
   @Roles('HOSPITAL', 'DOCTOR', 'ADMIN')
   @Api('patients', 'The hospital’s patients; the founder sees masked data', PatientPage)
   list(@CurrentActor() actor: Actor, @Query() query: PatientQuery): Promise<PatientPage> {
-    return this.patients.list(actor, query);
+    return this.lists.list(actor, query);
   }
 
   @Get('patients/me/access-log')
@@ -114,7 +118,7 @@ export class PatientController {
   }
 
   @Post('patients/:id/account')
-  @Roles('HOSPITAL', 'DOCTOR')
+  @Roles('HOSPITAL') // a doctor with the code could act as the patient
   @Api('patients', 'Issues an account for a patient who has none', IssuedCodeResponse, {
     status: 201,
     idempotent: true,

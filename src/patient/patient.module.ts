@@ -2,8 +2,13 @@ import { Global, Module } from '@nestjs/common';
 import { AccessLogService } from './access-log.service';
 import { ConsentService } from './consent.service';
 import { PatientController } from './patient.controller';
+import { PatientListService } from './patient-list.service';
 import { PatientsService } from './patients.service';
 
 @Global()
-@Module({ controllers: [PatientController], providers: [AccessLogService, ConsentService, PatientsService], exports: [PatientsService] })
+@Module({
+  controllers: [PatientController],
+  providers: [AccessLogService, ConsentService, PatientListService, PatientsService],
+  exports: [PatientsService],
+})
 export class PatientModule {}

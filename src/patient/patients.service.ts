@@ -1,19 +1,17 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { AccessService, type Grant } from '../access/access.service';
-import { ConsentsService } from '../access/consents.service';
 import { AuditService } from '../audit/audit.service';
 import { AccountsService } from '../auth/accounts.service';
 import type { IssuedCodeResponse, PendingResponse } from '../auth/auth.dto';
 import { IdempotencyService } from '../auth/idempotency.service';
 import { RegistrationService } from '../auth/registration.service';
 import type { Actor } from '../common/actor';
-import { Clock, isoTime } from '../common/clock';
+import { Clock } from '../common/clock';
 import { ApiError, invalid, notFound } from '../common/errors';
 import { newId } from '../common/ids';
-import { cursorId, toPage, type Page } from '../common/page';
 import { BlindIndex } from '../crypto/blind-index';
-import { KeyRing, vaultKey } from '../crypto/key-ring.service';
+import { KeyRing } from '../crypto/key-ring.service';
 import type { Vault } from '../crypto/vault';
 import { Database } from '../database/database';
 import { EnrolmentsService } from '../hospital/enrolments.service';
@@ -22,31 +20,22 @@ import type {
   EnrolledPatientResponse,
   EnrolPatientDto,
   PatientProfileDto,
-  PatientQuery,
   PatientResponse,
   RegisterPatientDto,
   UpdatePatientDto,
 } from './patient.dto';
 import { PatientEntity } from './patient.entity';
-
-interface PatientContact {
-  readonly phone: string | null;
-  readonly email: string | null;
-  readonly address: string | null;
-}
-
-const MASK = '***';
+import { masked, opened, type PatientContact, patientByIdentifier } from './patient-view';
 
 /** Patients' administrative data: registration, enrolment, finding and changing. */
 @Injectable()
-export class PatientsService {
+export class PatientsService implements OnModuleInit {
   constructor(
     private readonly database: Database,
     private readonly access: AccessService,
     private readonly accounts: AccountsService,
     private readonly registrations: RegistrationService,
     private readonly enrolments: EnrolmentsService,
-    private readonly consents: ConsentsService,
     private readonly hospitals: HospitalsService,
     private readonly idempotency: IdempotencyService,
     private readonly keyRing: KeyRing,
@@ -54,6 +43,22 @@ export class PatientsService {
     private readonly audit: AuditService,
     private readonly clock: Clock,
   ) {}
+
+  /**
+   * An identifier counts from the approval on: a stranger who registers with somebody's number must neither learn that it is in use nor keep the
+   * hospital from enrolling its owner.
+   */
+  onModuleInit(): void {
+    this.accounts.onApproved(async (tx, { id, role }) => {
+      if (role !== 'PATIENT') return;
+      const row = await this.find(tx, id);
+      if (!row.nationalId) return;
+      const nationalId = (await this.vault(tx, row)).open('patient.national_id', id, row.nationalId);
+      if ((await patientByIdentifier(tx, this.blindIndex, row.hospitalId, nationalId)) !== null) throw alreadyEnrolled();
+      const nationalIdIndex = this.blindIndex.unique(row.hospitalId, 'patient.national_id', nationalId);
+      await tx.getRepository(PatientEntity).update({ id }, { nationalIdIndex });
+    });
+  }
 
   /** A patient registers; the hospital approves later. */
   async register(dto: RegisterPatientDto, requestId: string): Promise<PendingResponse> {
@@ -65,9 +70,7 @@ export class PatientsService {
       { username, password },
       requestId,
       async (tx, id) => {
-        // A number that is in use must not tell the caller so: it is left out, and the hospital completes the data when it approves.
-        const taken = dto.nationalId !== undefined && (await this.findByNationalId(tx, hospitalId, dto.nationalId)) !== null;
-        await this.store(tx, id, hospitalId, dto, taken ? null : (dto.nationalId ?? null));
+        await this.store(tx, id, hospitalId, dto, false);
         await this.enrolments.enrol(tx, id, hospitalId, false);
       },
     );
@@ -89,13 +92,11 @@ export class PatientsService {
   async enrolIn(tx: EntityManager, actor: Actor, profile: PatientProfileDto): Promise<PatientEntity> {
     const { hospitalId } = actor;
     if (hospitalId === null) throw new ApiError('forbidden');
-    const taken = profile.nationalId !== undefined && (await this.findByNationalId(tx, hospitalId, profile.nationalId)) !== null;
-    if (taken)
-      throw new ApiError('already_exists', 'A patient with this identifier is enrolled', {
-        errors: [{ path: 'nationalId', message: 'is enrolled at this hospital' }],
-      });
+    const taken =
+      profile.nationalId !== undefined && (await patientByIdentifier(tx, this.blindIndex, hospitalId, profile.nationalId)) !== null;
+    if (taken) throw alreadyEnrolled();
     const id = newId(this.clock.now());
-    const row = await this.store(tx, id, hospitalId, profile, profile.nationalId ?? null);
+    const row = await this.store(tx, id, hospitalId, profile, true);
     await this.enrolments.enrol(tx, id, hospitalId, true);
     await this.audit.append(tx, { action: 'patient.enrol', outcome: 'ok', actor, requestId: actor.requestId, hospitalId, patientId: id });
     return row;
@@ -145,65 +146,9 @@ export class PatientsService {
     });
   }
 
-  /** The hospital's patients; with `q` the one with that identifier; with `shared` the charts elsewhere that are open to the caller. One row on the trail. */
-  async list(actor: Actor, query: PatientQuery): Promise<Page<PatientResponse>> {
-    const { reader } = this.database;
-    const { ids, nextCursor } = await this.idsOf(actor, query);
-    const rows =
-      ids.length === 0
-        ? []
-        : await reader.createQueryBuilder(PatientEntity, 'p').where('p.id IN (:...ids)', { ids }).orderBy('p.id').getMany();
-    await this.audit.record({
-      action: 'patient.list',
-      outcome: 'ok',
-      actor,
-      requestId: actor.requestId,
-      hospitalId: actor.hospitalId,
-      ids: rows.map((row) => row.id),
-    });
-    const vaults = await this.keyRing.existingVaults(
-      reader,
-      rows.map((row) => ({ subjectId: row.id, tenantId: row.hospitalId })),
-    );
-    const items = rows.flatMap((row) => {
-      const vault = vaults.get(vaultKey({ subjectId: row.id, tenantId: row.hospitalId }));
-      return vault ? [opened(vault, row)] : [];
-    });
-    return { items: actor.role === 'ADMIN' ? items.map(masked) : items, nextCursor };
-  }
-
   /** Name and birth date for a print or a question list; needs a grant for this very chart. */
   async summary(manager: EntityManager, grant: Grant): Promise<PatientResponse> {
     return this.toResponse(manager, await this.find(manager, grant.patientId));
-  }
-
-  private async idsOf(actor: Actor, query: PatientQuery): Promise<{ ids: string[]; nextCursor: string | null }> {
-    const { reader } = this.database;
-    if (query.shared === true) {
-      const candidates = await this.consents.sharedWith(reader, actor);
-      return { ids: await this.access.permitted(reader, actor, 'patient.read', candidates), nextCursor: null };
-    }
-    if (query.q !== undefined) {
-      if (actor.hospitalId === null) return { ids: [], nextCursor: null };
-      const id = await this.findByNationalId(reader, actor.hospitalId, query.q);
-      const isEnrolled = id !== null && (await this.enrolments.hospitalOf(reader, id)) === actor.hospitalId;
-      return { ids: isEnrolled ? [id] : [], nextCursor: null };
-    }
-    const found = await this.enrolments.page(reader, actor.hospitalId, query.limit + 1, cursorId(query));
-    const page = toPage(
-      found,
-      query.limit,
-      (id) => id,
-      (id) => id,
-    );
-    return { ids: page.items, nextCursor: page.nextCursor };
-  }
-
-  private async findByNationalId(manager: EntityManager, hospitalId: string, nationalId: string): Promise<string | null> {
-    const nationalIdIndex = this.blindIndex.unique(hospitalId, 'patient.national_id', nationalId);
-    return (
-      (await manager.getRepository(PatientEntity).findOne({ where: { hospitalId, nationalIdIndex }, select: { id: true } }))?.id ?? null
-    );
   }
 
   private async find(manager: EntityManager, id: string): Promise<PatientEntity> {
@@ -217,8 +162,9 @@ export class PatientsService {
     id: string,
     hospitalId: string,
     profile: PatientProfileDto,
-    nationalId: string | null,
+    approved: boolean,
   ): Promise<PatientEntity> {
+    const nationalId = profile.nationalId ?? null;
     const vault = await this.keyRing.vault(tx, { subjectId: id, tenantId: hospitalId });
     const contact: PatientContact = { phone: profile.phone ?? null, email: profile.email ?? null, address: profile.address ?? null };
     const row: PatientEntity = {
@@ -228,7 +174,7 @@ export class PatientsService {
       birthDate: vault.seal('patient.birth_date', id, profile.birthDate),
       gender: vault.seal('patient.gender', id, profile.gender),
       nationalId: nationalId === null ? null : vault.seal('patient.national_id', id, nationalId),
-      nationalIdIndex: nationalId === null ? null : this.blindIndex.unique(hospitalId, 'patient.national_id', nationalId),
+      nationalIdIndex: nationalId === null || !approved ? null : this.blindIndex.unique(hospitalId, 'patient.national_id', nationalId),
       contact: vault.seal('patient.contact', id, JSON.stringify(contact)),
       version: 1,
       createdAt: this.clock.now(),
@@ -246,26 +192,6 @@ export class PatientsService {
   }
 }
 
-function opened(vault: Vault, row: PatientEntity): PatientResponse {
-  const contact = JSON.parse(vault.open('patient.contact', row.id, row.contact)) as PatientContact;
-  return {
-    id: row.id,
-    hospitalId: row.hospitalId,
-    name: vault.open('patient.name', row.id, row.name),
-    birthDate: vault.open('patient.birth_date', row.id, row.birthDate),
-    gender: vault.open('patient.gender', row.id, row.gender),
-    nationalId: row.nationalId && vault.open('patient.national_id', row.id, row.nationalId),
-    ...contact,
-    version: row.version,
-    createdAt: isoTime(row.createdAt),
-  };
-}
-
-/** The founder counts patients and does not need to know them (R21). */
-function masked(patient: PatientResponse): PatientResponse {
-  return { ...patient, name: MASK, birthDate: MASK, gender: MASK, nationalId: MASK, phone: MASK, email: MASK, address: MASK };
-}
-
 function pickContact(dto: UpdatePatientDto): Partial<PatientContact> {
   const { phone, email, address } = dto;
   return {
@@ -273,6 +199,11 @@ function pickContact(dto: UpdatePatientDto): Partial<PatientContact> {
     ...(email === undefined ? {} : { email }),
     ...(address === undefined ? {} : { address }),
   };
+}
+
+function alreadyEnrolled(): ApiError {
+  const errors = [{ path: 'nationalId', message: 'is enrolled at this hospital' }];
+  return new ApiError('already_exists', 'A patient with this identifier is enrolled', { errors });
 }
 
 function assertDay(day: string): void {

@@ -2,7 +2,7 @@ import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { type EntityManager, In, IsNull, Not } from 'typeorm';
-import { AccessService, type Grant, type Target } from '../access/access.service';
+import { AccessService, type Grant } from '../access/access.service';
 import type { Actor } from '../common/actor';
 import { Clock, isoTime } from '../common/clock';
 import { ApiError, notFound } from '../common/errors';
@@ -14,6 +14,7 @@ import { Database } from '../database/database';
 import type { AttachmentResponse } from './record.dto';
 import { AttachmentChunkEntity, AttachmentEntity } from './record.entity';
 import { RecordsService, recordTarget } from './records.service';
+import { sealedFiles } from './resources';
 
 const CHUNK_BYTES = 256 * 1024;
 const MAX_FILES = 20;
@@ -60,7 +61,7 @@ export class AttachmentsService implements OnApplicationBootstrap {
     const { id, vault } = await this.begin(actor, recordId, upload);
     try {
       const { size, sha256 } = await this.store(id, vault, upload.bytes);
-      return await this.complete(recordId, id, { size, sha256 }, upload);
+      return await this.complete(actor, recordId, id, { size, sha256 }, upload);
     } catch (error) {
       await this.database.transaction((tx) => this.discard(tx, [id]));
       throw error;
@@ -69,28 +70,40 @@ export class AttachmentsService implements OnApplicationBootstrap {
 
   list(actor: Actor, recordId: string): Promise<AttachmentResponse[]> {
     return this.access.read(actor, 'attachment.read', recordTarget(recordId), async (manager, grant) => {
-      const rows = await manager
-        .getRepository(AttachmentEntity)
-        .find({ where: { recordId, completedAt: Not(IsNull()) }, order: { id: 'ASC' } });
-      const vault = await this.vault(manager, grant);
-      grant.note({ ids: rows.map((row) => row.id) });
-      return rows.map((row) => toResponse(row, vault));
+      const files = await this.files(manager, grant, recordId);
+      grant.note({ ids: files.map((file) => file.id) });
+      return files;
     });
   }
 
   /** The file, piece by piece; a piece that was altered or moved in the database ends the stream with an error. */
   open(actor: Actor, recordId: string, id: string): Promise<Download> {
-    return this.access.read(actor, 'attachment.read', ofRecord(recordId, id), async (manager, grant) => {
-      const row = await manager.getRepository(AttachmentEntity).findOneBy({ id, recordId, completedAt: Not(IsNull()) });
-      if (!row) throw notFound();
+    return this.access.read(actor, 'attachment.read', recordTarget(recordId), async (manager, grant) => {
+      const file = (await this.files(manager, grant, recordId)).find((item) => item.id === id);
+      if (!file) throw notFound();
       const vault = await this.vault(manager, grant);
       grant.note({ subjectId: id });
-      return { file: toResponse(row, vault), bytes: Readable.from(this.pieces(manager, vault, row), { objectMode: false }) };
+      return { file, bytes: Readable.from(this.pieces(manager, vault, file), { objectMode: false }) };
+    });
+  }
+
+  /** The files of a record. Of a sealed one, those that the seal covers and no others: a row that was moved there later is not one of them. */
+  private async files(manager: EntityManager, grant: Grant, recordId: string): Promise<AttachmentResponse[]> {
+    const rows = await manager
+      .getRepository(AttachmentEntity)
+      .find({ where: { recordId, completedAt: Not(IsNull()) }, order: { id: 'ASC' } });
+    const record = await this.records.find(manager, recordId);
+    const vault = await this.vault(manager, grant);
+    if (record.status === 'draft') return rows.map((row) => toResponse(row, vault));
+    return sealedFiles(await this.records.sealedContent(manager, grant, record)).map((file) => {
+      const row = rows.find((item) => item.id === file.id);
+      if (!row) throw new ApiError('integrity_error', 'A file of a sealed record is missing');
+      return { ...file, createdAt: isoTime(row.createdAt) };
     });
   }
 
   private begin(actor: Actor, recordId: string, upload: Upload): Promise<{ id: string; vault: Vault }> {
-    return this.access.change(actor, 'attachment.add', recordTarget(recordId), async (tx, grant) => {
+    return this.access.prepare(actor, 'attachment.add', recordTarget(recordId), async (tx, grant) => {
       await this.records.draft(tx, recordId, null);
       if ((await tx.getRepository(AttachmentEntity).countBy({ recordId })) >= MAX_FILES)
         throw new ApiError('conflict', `A record has at most ${MAX_FILES} files`);
@@ -111,7 +124,6 @@ export class AttachmentsService implements OnApplicationBootstrap {
         completedAt: null,
       };
       await tx.getRepository(AttachmentEntity).insert(row);
-      grant.note({ subjectId: id, kind: 'Attachment' });
       return { id, vault };
     });
   }
@@ -133,25 +145,32 @@ export class AttachmentsService implements OnApplicationBootstrap {
     return { size, sha256: hash.digest() };
   }
 
-  /** The draft may have been sealed or deleted while the file came in: then the file is refused, for it would be covered by no hash. */
-  private complete(recordId: string, id: string, done: { size: number; sha256: Buffer }, upload: Upload): Promise<AttachmentResponse> {
-    return this.database.transaction(async (tx) => {
+  /**
+   * Decides again, and puts the act on the trail: while the file came in, the draft may have been sealed, deleted or handed over, or the author may have left.
+   */
+  private complete(
+    actor: Actor,
+    recordId: string,
+    id: string,
+    done: { size: number; sha256: Buffer },
+    upload: Upload,
+  ): Promise<AttachmentResponse> {
+    return this.access.change(actor, 'attachment.add', recordTarget(recordId), async (tx, grant) => {
       await this.records.draft(tx, recordId, null);
       const completedAt = this.clock.now();
       await tx.getRepository(AttachmentEntity).update({ id }, { ...done, completedAt });
       const { createdAt } = await tx.getRepository(AttachmentEntity).findOneByOrFail({ id });
-      return {
-        id,
-        name: upload.name,
-        contentType: upload.contentType,
-        size: done.size,
-        sha256: done.sha256.toString('base64'),
-        createdAt: isoTime(createdAt),
-      };
+      grant.note({ subjectId: id, kind: 'Attachment' });
+      const { name, contentType } = upload;
+      return { id, name, contentType, size: done.size, sha256: done.sha256.toString('base64'), createdAt: isoTime(createdAt) };
     });
   }
 
-  private async *pieces(manager: EntityManager, vault: Vault, row: AttachmentEntity): AsyncGenerator<Buffer> {
+  private async *pieces(
+    manager: EntityManager,
+    vault: Vault,
+    row: Pick<AttachmentResponse, 'id' | 'size' | 'sha256'>,
+  ): AsyncGenerator<Buffer> {
     const hash = createHash('sha256');
     for (let position = 0, sent = 0; sent < row.size; position += 1) {
       const chunk = await manager.getRepository(AttachmentChunkEntity).findOneBy({ attachmentId: row.id, position });
@@ -159,7 +178,7 @@ export class AttachmentsService implements OnApplicationBootstrap {
       const piece = vault.openBytes('attachment.chunk', `${row.id}/${position}`, chunk.bytes);
       sent += piece.length;
       hash.update(piece);
-      if (sent >= row.size && !hash.digest().equals(row.sha256 ?? Buffer.alloc(0)))
+      if (sent >= row.size && hash.digest('base64') !== row.sha256)
         throw new ApiError('integrity_error', 'The file does not match its hash');
       yield piece;
     }
@@ -174,12 +193,6 @@ export class AttachmentsService implements OnApplicationBootstrap {
   private vault(manager: EntityManager, grant: Grant): Promise<Vault> {
     return this.keyRing.vault(manager, { subjectId: grant.patientId, tenantId: grant.hospitalId });
   }
-}
-
-/** A file is read through its record; one of another record does not exist there. */
-function ofRecord(recordId: string, id: string): (manager: EntityManager) => Promise<Target | null> {
-  return async (manager) =>
-    (await manager.getRepository(AttachmentEntity).existsBy({ id, recordId })) ? recordTarget(recordId)(manager) : null;
 }
 
 function toResponse(row: AttachmentEntity, vault: Vault): AttachmentResponse {

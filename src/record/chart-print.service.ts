@@ -1,9 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { AccessService } from '../access/access.service';
+import type { EntityManager } from 'typeorm';
+import { AccessService, type Grant } from '../access/access.service';
 import { AccountsService } from '../auth/accounts.service';
 import type { Actor } from '../common/actor';
 import { Clock } from '../common/clock';
+import { OneAtATime } from '../common/one-at-a-time';
 import { type PrintDocument, renderPdf } from '../common/pdf-document';
+import { Pace } from '../common/pdf-pace';
 import { HospitalsService } from '../hospital/hospitals.service';
 import { LedgerService } from '../ledger/ledger.service';
 import { PatientsService } from '../patient/patients.service';
@@ -12,11 +15,18 @@ import type { RecordResponse } from './record.dto';
 import { RecordEntity } from './record.entity';
 import { RecordsService } from './records.service';
 
-const PAGE = 200;
+const PAGE = 50;
+/** Some 300 sheets of paper. Whoever needs all of a longer chart reads it page by page. */
+export const MAX_PRINTED = 2_000;
+
+/** One record on paper. */
+type Entry = ReturnType<typeof toEntry>;
 
 /** A patient's sealed record on paper (R10), with the head of the chain as a QR code, so that the print can be held against the ledger. */
 @Injectable()
 export class ChartPrintService {
+  private readonly turns = new OneAtATime();
+
   constructor(
     private readonly access: AccessService,
     private readonly accounts: AccountsService,
@@ -28,33 +38,25 @@ export class ChartPrintService {
   ) {}
 
   print(actor: Actor, patientId: string): Promise<Buffer> {
+    return this.turns.run(() => this.printNow(actor, patientId));
+  }
+
+  private printNow(actor: Actor, patientId: string): Promise<Buffer> {
     return this.access.read(actor, 'chart.print', { patientId }, async (manager, grant) => {
       const patient = await this.patients.summary(manager, grant);
-      const entries: RecordResponse[] = [];
-      for (let after = ''; ;) {
-        const rows = await manager
-          .createQueryBuilder(RecordEntity, 'r')
-          .where(`r.patientId = :patientId AND r.status = 'sealed' AND r.id > :after`, { patientId, after })
-          .orderBy('r.id')
-          .limit(PAGE)
-          .getMany();
-        entries.push(...(await this.records.toResponses(manager, grant, rows)));
-        const last = rows.at(-1);
-        if (!last || rows.length < PAGE) break;
-        after = last.id;
-      }
+      const { ids, entries, older } = await this.newest(manager, grant);
       const head = await this.ledger.headOf(manager, grant);
       const printedBy = (await this.accounts.people(manager, [actor.id])).get(actor.id)?.name ?? actor.role;
       const hospital = (await this.hospitals.names(manager, [grant.hospitalId])).get(grant.hospitalId) ?? '';
-      grant.note({ ids: entries.map((entry) => entry.id), ...(head ? { headHeight: head.height } : {}) });
+      grant.note({ ids, ...(head ? { headHeight: head.height } : {}) });
       const document: PrintDocument = {
         title: 'Patient record',
         subtitle: hospital,
         printedBy,
         printedAt: new Date(this.clock.now()),
         sections: [
-          { heading: 'Patient', facts: patientFacts(patient) },
-          { heading: 'Sealed records', entries: entries.map(toEntry), empty: 'Nothing is sealed yet.' },
+          { heading: 'Patient', facts: [...patientFacts(patient), ...notShown(older)] },
+          { heading: 'Sealed records', entries, empty: 'Nothing is sealed yet.' },
         ],
         ...(head
           ? {
@@ -68,6 +70,32 @@ export class ChartPrintService {
       return renderPdf(document);
     });
   }
+
+  /** The newest sealed records in the order of time, and how many older ones there are. */
+  private async newest(manager: EntityManager, grant: Grant): Promise<{ ids: string[]; entries: Entry[]; older: number }> {
+    const { patientId } = grant;
+    const sealed = () => manager.createQueryBuilder(RecordEntity, 'r').where(`r.patientId = :patientId AND r.status = 'sealed'`, { patientId });
+    const older = Math.max(0, (await sealed().getCount()) - MAX_PRINTED);
+    const [ids, entries, pace]: [string[], Entry[], Pace] = [[], [], new Pace()];
+    for (let after = ''; ;) {
+      const page = sealed().andWhere('r.id > :after', { after }).orderBy('r.id').limit(PAGE);
+      const rows = await page.offset(after === '' ? older : 0).getMany();
+      for (const record of await this.records.toResponses(manager, grant, rows)) {
+        ids.push(record.id);
+        entries.push(toEntry(record));
+      }
+      await pace.pause();
+      const last = rows.at(-1);
+      if (!last || rows.length < PAGE) return { ids, entries, older };
+      after = last.id;
+    }
+  }
+}
+
+/** A print that leaves something out says so. */
+function notShown(older: number): { label: string; value: string }[] {
+  const value = `This print shows the newest ${MAX_PRINTED} sealed records; ${older} older ones are not shown.`;
+  return older === 0 ? [] : [{ label: 'Not shown', value }];
 }
 
 function patientFacts(patient: Awaited<ReturnType<PatientsService['summary']>>): { label: string; value: string }[] {

@@ -12,10 +12,26 @@ export interface Content {
 
 /** Deeper than any real resource, and far below what would exhaust the stack of the recursive validators. */
 export const MAX_DEPTH = 64;
+/** Objects, arrays and scalars in one resource, all that it contains included. Synthea's largest has 1,859. */
+export const MAX_VALUES = 10_000;
 const NESTED_NAMES = new Set(['resource', 'outcome']);
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Is it beyond `MAX_VALUES`? Stops there, and needs no stack, so it is safe before every other check. */
+export function hasTooManyValues(resource: unknown): boolean {
+  const open: unknown[] = [resource];
+  for (let count = 0; open.length > 0; count += 1) {
+    if (count + open.length > MAX_VALUES) return true;
+    const value = open.pop();
+    if (typeof value !== 'object' || value === null) continue;
+    const children: unknown[] = Object.values(value);
+    if (children.length > MAX_VALUES) return true;
+    for (const child of children) open.push(child);
+  }
+  return false;
+}
 
 /** Looks at what JSON schema and structure definitions do not say: emptiness, nulls, active content, resources inside. */
 export function walkContent(resource: Record<string, unknown>): Content {

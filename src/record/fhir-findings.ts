@@ -31,11 +31,17 @@ export interface ResourceIssue {
 
 type Resource = Record<string, unknown>;
 
+/** More would not help the sender, and an attacker should not choose the size of the answer, nor how often a resource is searched for it. */
+export const MAX_RESOURCE_ISSUES = 50;
+
 /** What HL7's JSON schema says: codes, formats, types, unknown elements. */
 export function schemaFindings(resourceType: string, resource: Resource): ResourceIssue[] {
   const validate = schemaOf(resourceType);
   if (validate(resource)) return [];
-  return (validate.errors ?? []).filter((error) => !(error.data === null && error.keyword === 'type')).map(fromSchema);
+  return (validate.errors ?? [])
+    .filter((error) => !(error.data === null && error.keyword === 'type'))
+    .slice(0, MAX_RESOURCE_ISSUES)
+    .map(fromSchema);
 }
 
 function fromSchema(error: ErrorObject): ResourceIssue {
@@ -88,7 +94,14 @@ export function structureFindings(resourceType: string, resource: Resource): Res
     const { outcome } = error as { outcome?: { issue?: readonly Finding[] } };
     findings = (error instanceof OperationOutcomeError && outcome?.issue) || [{}];
   }
-  return findings.flatMap((finding) => fromStructure(finding, resourceType, resource) ?? []);
+  const [issues, found]: [ResourceIssue[], Found] = [[], new Map()];
+  for (const finding of findings) {
+    // What is let be does not count, or it could hide what is not.
+    if (issues.length >= MAX_RESOURCE_ISSUES) break;
+    const issue = fromStructure(finding, resourceType, resource, found);
+    if (issue) issues.push(issue);
+  }
+  return issues;
 }
 
 /** The library's sentences, some of which quote values, and ours, which do not. */
@@ -104,10 +117,15 @@ const SENTENCES: readonly [pattern: RegExp, code: ResourceIssueCode, message: st
   [/^String cannot be larger/, 'format', 'A string is at most 1 MiB long.'],
 ];
 
-function fromStructure(finding: Finding, resourceType: string, resource: Resource): ResourceIssue | undefined {
+/** Where a fault of a choice was found first: the library repeats itself for each element, and each search walks the whole resource. */
+type Found = Map<string, JsonPath | undefined>;
+
+function fromStructure(finding: Finding, resourceType: string, resource: Resource, found: Found): ResourceIssue | undefined {
   const text = finding.details?.text ?? '';
   const expression = finding.expression?.[0] ?? '';
-  const choice = choiceFault(text, expression, resource);
+  const key = `${text} ${expression}`;
+  if (!found.has(key)) found.set(key, choiceFault(text, expression, resource));
+  const choice = found.get(key);
   if (choice) return { path: formatPath(choice), code: 'choice', message: 'Only one element of a choice may have a value.' };
   const path = actualPath(expression, resourceType, resource);
   if (text.startsWith('Invalid reference: got'))

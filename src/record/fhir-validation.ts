@@ -1,9 +1,9 @@
 import { type JsonPath, formatPath } from '../common/json-text';
-import { MAX_DEPTH, isObject, walkContent } from './fhir-content';
+import { MAX_DEPTH, MAX_VALUES, hasTooManyValues, isObject, walkContent } from './fhir-content';
 import { indexStructure, isResourceType } from './fhir-definitions';
-import { type ResourceIssue, type ResourceIssueCode, schemaFindings, structureFindings } from './fhir-findings';
+import { MAX_RESOURCE_ISSUES, type ResourceIssue, type ResourceIssueCode, schemaFindings, structureFindings } from './fhir-findings';
 
-export type { ResourceIssue, ResourceIssueCode } from './fhir-findings';
+export { MAX_RESOURCE_ISSUES, type ResourceIssue, type ResourceIssueCode } from './fhir-findings';
 export { isResourceType } from './fhir-definitions';
 
 /** Resource types that a professional may record in a patient's chart. */
@@ -48,11 +48,9 @@ export function isClinicalType(name: string): name is ClinicalType {
   return CLINICAL.has(name);
 }
 
-/** More would not help the sender, and an attacker should not choose the size of the answer. */
-export const MAX_RESOURCE_ISSUES = 50;
-
 /**
- * Everything found wrong with a FHIR R4 (4.0.1) resource, at most 50 issues; empty means valid. Paths start at the resource, without its name.
+ * Everything found wrong with a FHIR R4 (4.0.1) resource, at most 50 issues; empty means valid. A resource of more than 10,000 values
+ * is not looked at any further. Paths start at the resource, without its name.
  *
  * Two validators, since neither alone is enough: HL7's JSON schema finds wrong codes, formats and unknown elements; the structure definitions
  * (@medplum/core) find missing elements, cardinality and invariants. Added are empty elements, active content in narratives, and references to
@@ -60,6 +58,7 @@ export const MAX_RESOURCE_ISSUES = 50;
  */
 export function validateResource(value: unknown): ResourceIssue[] {
   const issues = new Map<string, ResourceIssue>();
+  if (hasTooManyValues(value)) return [{ path: '', code: 'structure', message: `A resource has at most ${MAX_VALUES} values.` }];
   validateInto(value, [], undefined, issues);
   return [...issues.values()];
 }

@@ -30,7 +30,7 @@ export function toResponse(row: RecordEntity, authorName: string | null, text: s
   return {
     ...toSummary(row, authorName),
     ...contentOf(row, text),
-    amendedBy: amendedBy.filter((later) => later.amends === row.id).map((later) => ({ recordId: later.id, kind: later.amendment ?? '' })),
+    amendedBy: amendedBy.map((later) => ({ recordId: later.id, kind: later.amendment ?? '' })),
   };
 }
 

@@ -12,9 +12,11 @@ import type { Vault } from '../crypto/vault';
 import { insertRow } from '../database/rows';
 import { StaffService } from '../hospital/staff.service';
 import { LedgerService } from '../ledger/ledger.service';
+import { VerificationService } from '../ledger/verification.service';
 import { CLINICAL_TYPES } from './fhir-validation';
 import type { DiagnosisDto, RecordQuery, RecordResponse } from './record.dto';
 import { AttachmentChunkEntity, AttachmentEntity, RecordEntity } from './record.entity';
+import { misfit, recordRows } from './record-rows';
 import { toResponse } from './record-view';
 import { assertResource, conditionText } from './resources';
 
@@ -26,6 +28,11 @@ export function recordTarget(id: string): (manager: EntityManager) => Promise<Ta
       .findOne({ where: { id }, select: { id: true, patientId: true, authorId: true, status: true } });
     return row && { patientId: row.patientId, record: { id, authorId: row.authorId, sealed: row.status === 'sealed' } };
   };
+}
+
+/** A draft's text is bound to its version: an earlier text put back into the row does not open. */
+function draftPlace(id: string, version: number): string {
+  return `${id}/${version}`;
 }
 
 /** Says where to go instead. */
@@ -41,12 +48,14 @@ export class RecordsService implements OnModuleInit {
     private readonly accounts: AccountsService,
     private readonly staff: StaffService,
     private readonly ledger: LedgerService,
+    private readonly verification: VerificationService,
     private readonly keyRing: KeyRing,
     private readonly clock: Clock,
   ) {}
 
   /** Drafts of somebody who leaves go to the one who takes over; without one they stay, for the hospital to read or delete. */
   onModuleInit(): void {
+    this.verification.keep(recordRows);
     this.staff.onDeparture(async (tx, { id, handOverTo }) => {
       if (handOverTo !== null) await tx.getRepository(RecordEntity).update({ authorId: id, status: 'draft' }, { authorId: handOverTo });
     });
@@ -78,9 +87,16 @@ export class RecordsService implements OnModuleInit {
       const row = await this.find(manager, id);
       grant.note({ kind: row.kind });
       return row.status === 'sealed'
-        ? this.ledger.open(manager, grant, id)
+        ? this.sealedContent(manager, grant, row)
         : Buffer.from(await this.draftText(manager, grant, row), 'utf8');
     });
+  }
+
+  /** The sealed bytes of a row that fits its block. */
+  async sealedContent(manager: EntityManager, grant: Grant, row: RecordEntity): Promise<Buffer> {
+    const block = await this.ledger.open(manager, grant, row.id);
+    if (misfit(row, block) !== undefined) throw new ApiError('integrity_error');
+    return block.payload;
   }
 
   /** A patient's records, oldest first. Drafts are shown to their author and to the hospital only. */
@@ -114,7 +130,12 @@ export class RecordsService implements OnModuleInit {
       const row = await this.draft(tx, id, version);
       const kind = assertResource(JSON.parse(text), row.patientId, CLINICAL_TYPES);
       const vault = await this.vault(tx, grant);
-      const changes = { kind, content: vault.seal('record.content', id, text), version: version + 1, updatedAt: this.clock.now() };
+      const changes = {
+        kind,
+        content: vault.seal('record.content', draftPlace(id, version + 1), text),
+        version: version + 1,
+        updatedAt: this.clock.now(),
+      };
       await tx.getRepository(RecordEntity).update({ id }, changes);
       grant.note({ kind });
       return this.one(tx, grant, { ...row, ...changes });
@@ -142,7 +163,7 @@ export class RecordsService implements OnModuleInit {
 
   async draftText(manager: EntityManager, grant: Grant, row: RecordEntity): Promise<string> {
     if (!row.content) throw notFound();
-    return (await this.vault(manager, grant)).open('record.content', row.id, row.content);
+    return (await this.vault(manager, grant)).open('record.content', draftPlace(row.id, row.version), row.content);
   }
 
   async find(manager: EntityManager, id: string): Promise<RecordEntity> {
@@ -151,27 +172,47 @@ export class RecordsService implements OnModuleInit {
     return row;
   }
 
-  /** Rows with their content: sealed ones opened and held against their blocks. All rows belong to the grant's patient. */
+  /**
+   * Rows with their content. Sealed ones are opened and held against their blocks, row and content; corrections are found by the chain, not by the
+   * rows, so that none can be hidden. All rows belong to the grant's patient.
+   */
   async toResponses(manager: EntityManager, grant: Grant, rows: readonly RecordEntity[]): Promise<RecordResponse[]> {
-    const ids = rows.map((row) => row.id);
-    const sealed = await this.ledger.openMany(
-      manager,
-      grant,
-      rows.filter((row) => row.status === 'sealed').map((row) => row.id),
-    );
-    const amendments =
-      ids.length === 0 ? [] : await manager.getRepository(RecordEntity).find({ where: { amends: In(ids) }, order: { id: 'ASC' } });
+    const sealed = rows.filter((row) => row.status === 'sealed');
+    const later = await this.corrections(manager, grant, sealed);
+    const all = [...sealed, ...later.values()].flat();
+    const blocks = await this.ledger.openMany(manager, grant, [...new Set(all.map((row) => row.id))]);
+    for (const row of all) {
+      const block = blocks.get(row.id);
+      if (!block || row.patientId !== grant.patientId || misfit(row, block) !== undefined) throw new ApiError('integrity_error');
+    }
     const people = await this.accounts.people(
       manager,
       rows.map((row) => row.authorId),
     );
     return Promise.all(
       rows.map(async (row) => {
-        const text = row.status === 'sealed' ? sealed.get(row.id)?.toString('utf8') : await this.draftText(manager, grant, row);
-        if (text === undefined) throw new ApiError('integrity_error', 'The block of a sealed record is missing');
-        return toResponse(row, people.get(row.authorId)?.name ?? null, text, amendments);
+        const text = blocks.get(row.id)?.payload.toString('utf8') ?? (await this.draftText(manager, grant, row));
+        return toResponse(row, people.get(row.authorId)?.name ?? null, text, later.get(row.id) ?? []);
       }),
     );
+  }
+
+  /** The records whose blocks speak of these records' blocks, by the record they speak of. */
+  private async corrections(manager: EntityManager, grant: Grant, sealed: readonly RecordEntity[]): Promise<Map<string, RecordEntity[]>> {
+    const speaking = await this.ledger.speakingOf(
+      manager,
+      grant,
+      sealed.flatMap((row) => row.blockHash ?? []),
+    );
+    const ids = [...speaking.values()].flat();
+    const rows = ids.length === 0 ? [] : await manager.createQueryBuilder(RecordEntity, 'r').where('r.id IN (:...ids)', { ids }).getMany();
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    const found = (id: string): RecordEntity => {
+      const row = byId.get(id);
+      if (!row) throw new ApiError('integrity_error', 'A correction is sealed and its record is missing');
+      return row;
+    };
+    return new Map(sealed.map((row) => [row.id, (speaking.get(row.blockHash ?? '') ?? []).map(found)]));
   }
 
   private createDraft(actor: Actor, patientId: string, kind: string, text: string): Promise<RecordResponse> {
@@ -186,7 +227,7 @@ export class RecordsService implements OnModuleInit {
         authorId: actor.id,
         kind,
         status: 'draft',
-        content: vault.seal('record.content', id, text),
+        content: vault.seal('record.content', draftPlace(id, 1), text),
         version: 1,
         amends: null,
         amendment: null,

@@ -5,7 +5,7 @@ import { type ResourceIssue, validateResource } from './fhir-validation';
 const ICD_10 = 'http://hl7.org/fhir/sid/icd-10';
 const CLINICAL_STATUS = 'http://terminology.hl7.org/CodeSystem/condition-clinical';
 /** The elements by which clinical resources name the patient. */
-const SUBJECT_ELEMENTS = ['subject', 'patient', 'beneficiary', 'individual', 'for'] as const;
+const SUBJECT_ELEMENTS = ['subject', 'patient'] as const;
 const SEVERITY = { mild: '255604002', moderate: '6736007', severe: '24484000' } as const;
 
 /** Extension by which a resource names a file that belongs to it, with the file's SHA-256 (R4's `Attachment.hash` is SHA-1 and so not used). */
@@ -39,6 +39,8 @@ export function assertResource(resource: unknown, patientId: string, allowed: re
   const value = resource as Record<string, unknown> & { resourceType: string };
   if (!allowed.includes(value.resourceType))
     throw refuse(path, [{ path: 'resourceType', message: 'is not a clinical type that can be recorded' }]);
+  if (!SUBJECT_ELEMENTS.some((element) => (value[element] as { reference?: unknown } | undefined)?.reference !== undefined))
+    throw refuse(path, [{ path: 'subject.reference', message: `must be Patient/${patientId}` }]);
   for (const element of SUBJECT_ELEMENTS) {
     const reference: unknown = (value[element] as { reference?: unknown } | undefined)?.reference;
     if (reference !== undefined && reference !== `Patient/${patientId}`)
@@ -71,4 +73,29 @@ export function attachmentExtension(file: { id: string; contentType: string; nam
       { url: 'sha256', valueBase64Binary: file.sha256.toString('base64') },
     ],
   });
+}
+
+/** A file as a sealed resource names it. */
+export interface SealedFile {
+  readonly id: string;
+  readonly name: string;
+  readonly contentType: string;
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** The files that a sealed resource names by `ATTACHMENT_EXTENSION`: they, and no others, belong to the record. */
+export function sealedFiles(payload: Buffer): SealedFile[] {
+  const { extension } = JSON.parse(payload.toString('utf8')) as { extension?: { url?: unknown; extension?: Record<string, unknown>[] }[] };
+  return (Array.isArray(extension) ? extension : [])
+    .filter((item) => item.url === ATTACHMENT_EXTENSION)
+    .flatMap((item) => {
+      const file = item.extension?.find((part) => part['url'] === 'file')?.['valueAttachment'] as Record<string, unknown> | undefined;
+      const sha256 = item.extension?.find((part) => part['url'] === 'sha256')?.['valueBase64Binary'];
+      if (!file || typeof sha256 !== 'string') return [];
+      const { url, title, contentType, size } = file;
+      return [
+        { id: String(url).replace('urn:uuid:', ''), name: String(title), contentType: String(contentType), size: Number(size), sha256 },
+      ];
+    });
 }

@@ -46,6 +46,7 @@ export class SealingService {
       grant.note({ kind: row.kind });
       if (row.status === 'sealed') {
         if (row.authorId !== actor.id || row.amendment !== null) throw sealedError(id);
+        grant.note({ count: 0 }); // asked again: nothing was added
         return this.sealedAlready(tx, grant, row);
       }
       const text = await this.withFiles(tx, grant, row, await this.records.draftText(tx, grant, row));

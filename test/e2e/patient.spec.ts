@@ -114,6 +114,7 @@ describe('R18 the own record', () => {
       { who: 'Dr. Bo Li 李博', role: 'DOCTOR', action: 'record.read', outcome: 'ok', purpose: 'TREAT', recordId: record },
       { who: 'Dr. Ada Yılmaz', action: 'record.seal', outcome: 'ok', recordId: record },
       { who: 'Dr. Ada Yılmaz', action: 'record.create', outcome: 'ok', recordId: record },
+      { who: 'City Hospital', action: 'account.issue', outcome: 'ok' },
       { who: 'City Hospital', action: 'patient.enrol', outcome: 'ok' },
     ];
     expect(log).toMatchObject(expected);
@@ -267,14 +268,14 @@ describe('R31 R32 sharing by consent', () => {
       [1, given.body.blockHash],
       [2, taken.body.blockHash],
     ]);
-    const actor = { id: patient.id, role: 'PATIENT' as const, hospitalId: world.hospitalA.id, sessionId: patient.id, requestId: 'test' };
+    const actor = { id: patient.id, role: 'PATIENT' as const, hospitalId: world.hospitalA.id, sessionId: patient.id, epoch: Date.now(), requestId: 'test' };
     const contracts = await world.app.get(AccessService).read(actor, 'consent.read', { patientId: patient.id }, async (manager, grant) => {
       const opened = await world.app.get(LedgerService).openMany(
         manager,
         grant,
         blocks.map((item) => item.recordId),
       );
-      return blocks.map((item) => JSON.parse(opened.get(item.recordId)?.toString('utf8') ?? 'null') as Record<string, unknown>);
+      return blocks.map((item) => JSON.parse(opened.get(item.recordId)?.payload.toString('utf8') ?? 'null') as Record<string, unknown>);
     });
     expect(contracts[0]).toMatchObject({
       schema: 'bjwt.consent/1',

@@ -149,7 +149,7 @@ test('SEC-47 consent opens reading to the doctor it names, and nothing more to n
     ['GET', `${patient}/questions`, 404],
     ['POST', `${patient}/questions`, 404, { text: 'Since when?' }],
     ['POST', `${patient}/diagnoses`, 404, { code: 'I10', display: 'Hypertension' }],
-    ['POST', `${patient}/account`, 404],
+    ['POST', `${patient}/account`, 403],
     ['POST', `/records/${id}/seal`, 404],
     ['POST', `/records/${id}/corrections`, 404, { kind: 'retraction', reason: 'mine' }],
   ];

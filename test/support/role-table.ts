@@ -73,7 +73,7 @@ POST   /api/v1/patients                                |                 | 401  
 GET    /api/v1/patients                                |                 | 401    200   403   200   .     .     .     .     403   .     |
 GET    /api/v1/patients/{id}                           |                 | 401    200   403   200   404   200   .     404   200   404   |
 PATCH  /api/v1/patients/{id}                           |                 | 401    403   .     200   404   200   .     404   403   .     |
-POST   /api/v1/patients/{id}/account                   | without account | 401    403   .     201   404   201   .     404   403   .     |
+POST   /api/v1/patients/{id}/account                   | without account | 401    403   .     201   404   403   .     .     .     .     |
 GET    /api/v1/patients/{id}/print                     |                 | 401    403   .     200   404   200   .     404   200   404   |
 GET    /api/v1/patients/me/access-log                  | own             | 401    403   .     .     .     .     .     .     200   .     |
 GET    /api/v1/patients/me/consent                     | own             | 401    403   .     .     .     .     .     .     200   .     |

@@ -41,7 +41,7 @@ const STATEMENTS = [
   `CREATE TABLE "ledger_chain" ("chainId" blob PRIMARY KEY NOT NULL, "patientId" varchar(36) NOT NULL, "hospitalId" varchar(36) NOT NULL, "height" integer NOT NULL, "headHash" blob NOT NULL)`,
   `CREATE INDEX "IDX_e88d8bc585383b2841a528f842" ON "ledger_chain" ("hospitalId")`,
   `CREATE UNIQUE INDEX "IDX_4f421830d01419fb05172194bb" ON "ledger_chain" ("patientId", "hospitalId")`,
-  `CREATE TABLE "ledger_block" ("chainId" blob NOT NULL, "height" integer NOT NULL, "blockHash" blob NOT NULL, "prevHash" blob NOT NULL, "header" blob NOT NULL, "recordId" varchar(36) NOT NULL, "version" integer NOT NULL, "attestation" text, PRIMARY KEY ("chainId", "height"))`,
+  `CREATE TABLE "ledger_block" ("chainId" blob NOT NULL, "height" integer NOT NULL, "blockHash" blob NOT NULL, "prevHash" blob NOT NULL, "refHash" blob, "header" blob NOT NULL, "recordId" varchar(36) NOT NULL, "version" integer NOT NULL, "attestation" text, PRIMARY KEY ("chainId", "height"))`,
   `CREATE INDEX "IDX_351d595ee602867128ad2504e7" ON "ledger_block" ("recordId")`,
   `CREATE UNIQUE INDEX "IDX_7dc8d1bb9dbb17565c2a26d368" ON "ledger_block" ("chainId", "prevHash")`,
   `CREATE TABLE "ledger_content" ("recordId" varchar(36) NOT NULL, "version" integer NOT NULL, "ciphertext" blob NOT NULL, "recordKey" blob NOT NULL, PRIMARY KEY ("recordId", "version"))`,

@@ -1,0 +1,74 @@
+import type { EntityManager } from 'typeorm';
+import { BlockKind } from '../ledger/core/header';
+import type { OpenedBlock } from '../ledger/ledger.service';
+import { rowFinding, type RowKeeper } from '../ledger/row-keeper';
+import { RecordEntity } from './record.entity';
+
+const KINDS = [BlockKind.record, BlockKind.amendment, BlockKind.profile, BlockKind.answer] as const;
+
+/** The sealed frame of a correction. */
+interface Frame {
+  readonly kind?: unknown;
+  readonly amends?: unknown;
+  readonly blockHash?: unknown;
+  readonly resource?: { readonly resourceType?: unknown } | null;
+}
+
+/**
+ * The first column of a sealed row that says something else than its block and its content, or undefined. Lists and answers show the row, so whoever edits
+ * the database could otherwise re-date, re-attribute, hide or retract what is sealed without touching the chain.
+ */
+export function misfit(row: RecordEntity, block: OpenedBlock): string | undefined {
+  const text = JSON.parse(block.payload.toString('utf8')) as Frame & { readonly resourceType?: unknown };
+  const isAmendment = block.kind === BlockKind.amendment;
+  const resource = isAmendment ? text.resource : text;
+  const fits: Partial<Record<keyof RecordEntity, boolean>> = {
+    status: row.status === 'sealed' && KINDS.some((kind) => kind === block.kind),
+    height: row.height === block.height,
+    blockHash: row.blockHash === block.blockHash,
+    sealedAt: row.sealedAt === block.sealedAt,
+    version: row.version === block.version,
+    authorId: row.authorId === block.authorId,
+    amendment: row.amendment === (isAmendment ? text.kind : null),
+    amends: row.amends === (isAmendment ? text.amends : null) && (!isAmendment || text.blockHash === block.refHash),
+    kind: resource === null || resource?.resourceType === row.kind, // a retraction has no content
+  };
+  return Object.entries(fits).find(([, fit]) => !fit)?.[0];
+}
+
+/** The rows of `record` that lists and answers are made of. */
+export const recordRows: RowKeeper = {
+  kinds: KINDS,
+
+  async findings(manager, patientId, facts) {
+    const ids = facts.map((fact) => fact.recordId);
+    const rows = await manager.createQueryBuilder(RecordEntity, 'r').where('r.id IN (:...ids)', { ids }).getMany();
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return facts.flatMap((fact) => {
+      const row = byId.get(fact.recordId);
+      if (!row) return rowFinding(fact, 'record');
+      const { status, height, blockHash, sealedAt, version } = row;
+      const fits = {
+        patientId: row.patientId === patientId,
+        status: status === 'sealed',
+        height: height === fact.height,
+        blockHash: blockHash === fact.blockHash,
+        sealedAt: sealedAt === fact.sealedAt,
+        version: version === fact.version,
+      };
+      const wrong = Object.entries(fits).find(([, fit]) => !fit)?.[0];
+      return wrong === undefined ? [] : rowFinding(fact, `record.${wrong}`);
+    });
+  },
+
+  count: (manager: EntityManager, patientId) => manager.getRepository(RecordEntity).countBy({ patientId, status: 'sealed' }),
+
+  async patients(manager) {
+    const rows = await manager
+      .createQueryBuilder(RecordEntity, 'r')
+      .select('DISTINCT r.patientId', 'patientId')
+      .where(`r.status = 'sealed'`)
+      .getRawMany<{ patientId: string }>();
+    return rows.map((row) => row.patientId);
+  },
+};
