@@ -1,5 +1,6 @@
 import { Check, Column, Entity, PrimaryColumn, Unique } from 'typeorm';
-import { BINARY_COLUMN, bigintAsNumber } from './column-types';
+import { InstantColumn } from '../common/columns';
+import { BINARY_COLUMN } from './column-types';
 
 /** The data key of one patient or account within one hospital: destroying it makes everything sealed under it unreadable. */
 @Entity('data_key')
@@ -27,6 +28,6 @@ export class DataKeyRow {
   state!: 'active' | 'destroyed';
 
   /** Milliseconds since 1970. */
-  @Column({ type: 'bigint', transformer: bigintAsNumber })
+  @InstantColumn()
   createdAt!: number;
 }

@@ -1,5 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
-import { BINARY_COLUMN, bigintAsNumber } from './column-types';
+import { InstantColumn } from '../common/columns';
+import { BINARY_COLUMN } from './column-types';
 
 /** A key-encryption key: one per hospital and version. Rotation adds a version and rewraps data keys; it never touches the data. */
 @Entity('kek')
@@ -16,6 +17,6 @@ export class KekRow {
   wrapped!: Buffer;
 
   /** Milliseconds since 1970. */
-  @Column({ type: 'bigint', transformer: bigintAsNumber })
+  @InstantColumn()
   createdAt!: number;
 }

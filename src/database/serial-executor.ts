@@ -47,8 +47,7 @@ export class SerialExecutor {
 
   /** Queues a unit; resolves with its value after the commit is durable. */
   run<T>(work: Work<T>): Promise<T> {
-    if (this.waiting.length >= MAX_WAITING)
-      return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', AGAIN));
+    if (this.waiting.length >= MAX_WAITING) return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', AGAIN));
     return new Promise<T>((resolve, reject) => {
       this.waiting.push({ work, effects: [], resolve: resolve, reject });
       this.draining ??= this.drain();

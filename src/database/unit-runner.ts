@@ -5,7 +5,7 @@ import { ApiError } from '../common/errors';
 export interface UnitRunner {
   readonly manager: EntityManager;
   /** From now on every statement of the unit is refused. */
-  close(): void;
+  readonly close: () => void;
 }
 
 /**

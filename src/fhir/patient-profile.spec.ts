@@ -25,7 +25,12 @@ describe('profileOf', () => {
         address: [{ text: value }],
         identifier: [{ value }],
       });
-      for (const [text = '', length] of [[name, 200] as const, [phone, 200] as const, [address, 500] as const, [nationalId, 400] as const]) {
+      for (const [text = '', length] of [
+        [name, 200] as const,
+        [phone, 200] as const,
+        [address, 500] as const,
+        [nationalId, 400] as const,
+      ]) {
         expect(Array.from(text)).toHaveLength(length);
         expect(text).not.toMatch(/[\uD800-\uDFFF]/u);
       }

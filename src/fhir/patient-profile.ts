@@ -28,7 +28,11 @@ function typeCode(identifier: Json): string | undefined {
 /** At most `length` code points: half a surrogate pair is no text. */
 function clip(value: string | undefined, length: number): string | undefined {
   // Twice as many code units hold them, so a very long text is not taken apart as a whole.
-  return value === undefined ? undefined : Array.from(value.slice(0, 2 * length)).slice(0, length).join('');
+  return value === undefined
+    ? undefined
+    : Array.from(value.slice(0, 2 * length))
+        .slice(0, length)
+        .join('');
 }
 
 /**

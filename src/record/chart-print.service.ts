@@ -74,7 +74,8 @@ export class ChartPrintService {
   /** The newest sealed records in the order of time, and how many older ones there are. */
   private async newest(manager: EntityManager, grant: Grant): Promise<{ ids: string[]; entries: Entry[]; older: number }> {
     const { patientId } = grant;
-    const sealed = () => manager.createQueryBuilder(RecordEntity, 'r').where(`r.patientId = :patientId AND r.status = 'sealed'`, { patientId });
+    const sealed = () =>
+      manager.createQueryBuilder(RecordEntity, 'r').where(`r.patientId = :patientId AND r.status = 'sealed'`, { patientId });
     const older = Math.max(0, (await sealed().getCount()) - MAX_PRINTED);
     const [ids, entries, pace]: [string[], Entry[], Pace] = [[], [], new Pace()];
     for (let after = ''; ;) {

@@ -94,7 +94,8 @@ export function structureFindings(resourceType: string, resource: Resource): Res
     const { outcome } = error as { outcome?: { issue?: readonly Finding[] } };
     findings = (error instanceof OperationOutcomeError && outcome?.issue) || [{}];
   }
-  const [issues, found]: [ResourceIssue[], Found] = [[], new Map()];
+  const issues: ResourceIssue[] = [];
+  const found: Found = new Map();
   for (const finding of findings) {
     // What is let be does not count, or it could hide what is not.
     if (issues.length >= MAX_RESOURCE_ISSUES) break;

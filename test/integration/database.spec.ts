@@ -1,6 +1,7 @@
 import { setTimeout as sleep, setImmediate as nextTurn } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
 import type { Database } from '../../src/database/database';
+import { SerialExecutor } from '../../src/database/serial-executor';
 import { countStored, insert, openHouse, openScratch, type Scratch, stored, Thing, thingOptions } from '../support/scratch-database';
 
 /** Whether a promise was kept, and with what. */
@@ -384,7 +385,7 @@ describe('SEC-90 SEC-91 the same through Database loses nothing', () => {
 });
 
 describe('settings, read back', () => {
-  const WRITER = { synchronous: 2, foreign_keys: 1, secure_delete: 1, trusted_schema: 0, journal_mode: 'wal', busy_timeout: 5000 };
+  const WRITER = { synchronous: 2, foreign_keys: 1, secure_delete: 1, trusted_schema: 0, journal_mode: 'wal', busy_timeout: 20 };
 
   async function pragmas(source: DataSource, names: readonly string[]): Promise<Record<string, unknown>> {
     const found: Record<string, unknown> = {};
@@ -412,7 +413,7 @@ describe('settings, read back', () => {
   test('of the reader', async () => {
     const scratch = await openScratch();
     try {
-      const expected = { trusted_schema: 0, journal_mode: 'wal', busy_timeout: 5000 };
+      const expected = { trusted_schema: 0, journal_mode: 'wal', busy_timeout: 20 };
       expect(await pragmas(scratch.sources.reader, Object.keys(expected))).toEqual(expected);
     } finally {
       await scratch.close();
@@ -442,5 +443,119 @@ describe('settings, read back', () => {
       await other.destroy();
       await house.close();
     }
+  });
+});
+
+describe('ATTACK what stops the writer', () => {
+  let house: Scratch & { database: Database };
+  beforeEach(async () => {
+    house = await openHouse();
+  });
+  afterEach(() => house.close());
+
+  /** The statements of the writer from now on. */
+  function watch(): string[] {
+    const statements: string[] = [];
+    const runner = house.sources.writer.createQueryRunner();
+    const query = runner.query.bind(runner) as (sql: string, ...rest: unknown[]) => Promise<unknown>;
+    runner.query = ((sql: string, ...rest: unknown[]) => (statements.push(sql), query(sql, ...rest))) as typeof runner.query;
+    return statements;
+  }
+
+  /** Another connection holds the write lock while `work` runs; says how long the event loop stood still at most, ms. */
+  async function whileLocked(ms: number, work: () => Promise<unknown>): Promise<number> {
+    const other = await new DataSource(thingOptions(house.file)).initialize();
+    await other.query('BEGIN IMMEDIATE');
+    const release = sleep(ms).then(() => other.query('ROLLBACK'));
+    let [longest, last] = [0, performance.now()];
+    const ticks = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+    }, 1);
+    try {
+      await work();
+      await release;
+    } finally {
+      clearInterval(ticks);
+      await other.destroy();
+    }
+    return longest;
+  }
+
+  test('ATTACK another process holds the write lock: the event loop stays free, and the write succeeds after the release', async () => {
+    const longest = await whileLocked(600, () => house.database.transaction((tx) => insert(tx, 1, 'x')));
+    expect(longest).toBeLessThan(150);
+    expect(await stored(house)).toEqual(['x']);
+  });
+
+  test('ATTACK a lock that is not released: 503 for those who wait, and the next write works', async () => {
+    const executor = new SerialExecutor(house.sources.writer.createQueryRunner(), { unitMs: 30_000, busyMs: 200 });
+    const refused = { code: 'unavailable', status: 503, extra: { headers: { 'retry-after': '1' } } };
+    await whileLocked(1000, async () => {
+      const both = await Promise.allSettled([1, 2].map((id) => executor.run((tx) => insert(tx, id, 'x'))));
+      expect(both).toMatchObject([{ reason: refused }, { reason: refused }]);
+    });
+    await executor.run((tx) => insert(tx, 3, 'later'));
+    expect(await stored(house)).toEqual(['later']);
+  });
+
+  test('ATTACK 64 callers whose requests come one by one share commits', async () => {
+    const statements = watch();
+    const caller = async (_: unknown, id: number) => {
+      for (let n = 0; n < 10; n += 1) {
+        await nextTurn(); // as a socket is read
+        await house.database.transaction((tx) => insert(tx, id * 10 + n, 'x'));
+      }
+    };
+    await Promise.all(Array.from({ length: 64 }, caller));
+    expect(await countStored(house)).toBe(640);
+    expect(statements.filter((sql) => sql === 'COMMIT').length).toBeLessThan(64);
+  });
+
+  test('ATTACK a unit that hangs is refused alone, and what it does later reaches no transaction', async () => {
+    const executor = new SerialExecutor(house.sources.writer.createQueryRunner(), { unitMs: 50, busyMs: 5000 });
+    const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    let late: Promise<string[]> | undefined;
+    let wake = (): void => undefined;
+    const asleep = new Promise<void>((resolve) => (wake = resolve));
+    const hung = executor.run((tx) => {
+      const work = insert(tx, 2, 'hung').then(() => asleep);
+      late = work.then(() =>
+        Promise.all([
+          settled(insert(tx, 3, 'late')),
+          settled(tx.query('COMMIT')),
+          settled(tx.transaction((inner) => insert(inner, 4, 'later'))),
+        ]),
+      );
+      return late;
+    });
+    const outcomes = Promise.allSettled([
+      executor.run((tx) => insert(tx, 1, 'before')),
+      hung,
+      executor.run((tx) => insert(tx, 5, 'after')),
+    ]);
+    expect(await outcomes).toMatchObject([{ status: 'fulfilled' }, { reason: { code: 'unavailable' } }, { status: 'fulfilled' }]);
+    await executor.run(async (tx) => {
+      await insert(tx, 6, 'next');
+      wake();
+      expect(await late).toEqual(['failed', 'failed', 'failed']);
+      await sleep(5);
+      await tx.transaction((inner) => insert(inner, 7, 'nested'));
+    });
+    expect(await stored(house)).toEqual(['before', 'after', 'next', 'nested']);
+    expect(warned).toHaveBeenCalledTimes(1);
+    warned.mockRestore();
+    await executor.idle();
+  });
+
+  test('shutdown waits for a unit that was queued but had no turn yet, and for one queued while it waits', async () => {
+    const { database } = house;
+    const first = database.transaction((tx) => insert(tx, 1, 'first'));
+    const second = first.then(() => database.transaction((tx) => insert(tx, 2, 'second')));
+    await database.onApplicationShutdown();
+    await Promise.all([first, second]);
+    const again = await new DataSource(thingOptions(house.file, true)).initialize();
+    expect(await again.getRepository(Thing).count()).toBe(2);
+    await again.destroy();
   });
 });
