@@ -113,7 +113,7 @@ function patientFacts(patient: Awaited<ReturnType<PatientsService['summary']>>):
 }
 
 function toEntry(record: RecordResponse): { title: string; meta: string; body: string; mark?: string } {
-  const { title, when, body } = describe(record.resource?.parse());
+  const { title, when, body } = describe(record.resource);
   const meta = [
     when,
     `sealed ${record.sealedAt ?? ''} by ${record.authorName ?? 'unknown'}`,

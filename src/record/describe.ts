@@ -1,3 +1,6 @@
+import { exactText, type JsonPath } from '../common/json-text';
+import type { RawJson } from '../common/raw-json';
+
 type Json = Record<string, unknown>;
 
 function isObject(value: unknown): value is Json {
@@ -24,12 +27,25 @@ function words(value: unknown): string | undefined {
   return candidates.find((candidate): candidate is string => typeof candidate === 'string');
 }
 
-function value(resource: Json): string | undefined {
-  const quantity = resource['valueQuantity'];
-  if (isObject(quantity))
-    return [quantity['value'], quantity['unit']].filter((part) => typeof part === 'number' || typeof part === 'string').join(' ');
-  const text = resource['valueString'] ?? resource['valueDateTime'];
-  return typeof text === 'string' ? text : words(resource['valueCodeableConcept']);
+/** A value in the words of the resource; a decimal with the text that was sealed, for `27.0` says more than `27`. */
+function value(element: Json, path: JsonPath, text: string): string | undefined {
+  const quantity = element['valueQuantity'];
+  if (isObject(quantity)) {
+    const unit = typeof quantity['unit'] === 'string' ? quantity['unit'] : '';
+    return `${exactText(text, [...path, 'valueQuantity', 'value']) ?? ''} ${unit}`.trim();
+  }
+  const plain = element['valueString'] ?? element['valueDateTime'];
+  return typeof plain === 'string' ? plain : words(element['valueCodeableConcept']);
+}
+
+/** The parts of a panel, such as a blood pressure. */
+function components(resource: Json, text: string): string[] {
+  const items: unknown[] = Array.isArray(resource['component']) ? resource['component'] : [];
+  return items.flatMap((item, index) => {
+    if (!isObject(item)) return [];
+    const found = value(item, ['component', index], text);
+    return found === undefined ? [] : [[words(item['code']), found].filter((part) => part !== undefined).join(': ')];
+  });
 }
 
 /** When it happened, in the resource's own words. */
@@ -62,8 +78,9 @@ function answers(resource: Json): string[] {
 }
 
 /** A resource in a few words for people: what, when, and what was noted. Says nothing that the resource does not say. */
-export function describe(resource: unknown): { title: string; when: string; body: string } {
-  if (!isObject(resource)) return { title: '', when: '', body: '' };
+export function describe(content: RawJson | null): { title: string; when: string; body: string } {
+  const resource = content?.parse();
+  if (!content || !isObject(resource)) return { title: '', when: '', body: '' };
   const kind = typeof resource['resourceType'] === 'string' ? resource['resourceType'] : '';
   const medication = words(resource['medicationCodeableConcept']);
   const subject =
@@ -77,8 +94,12 @@ export function describe(resource: unknown): { title: string; when: string; body
   const notes = (Array.isArray(resource['note']) ? (resource['note'] as unknown[]) : []).flatMap((note) =>
     isObject(note) ? (words(note['text']) ?? []) : [],
   );
-  const body = [value(resource), words(resource['conclusion']), ...answers(resource), ...notes].filter(
-    (line): line is string => line !== undefined && line !== '',
-  );
+  const body = [
+    value(resource, [], content.text),
+    ...components(resource, content.text),
+    words(resource['conclusion']),
+    ...answers(resource),
+    ...notes,
+  ].filter((line): line is string => line !== undefined && line !== '');
   return { title: subject === undefined ? kind : `${kind}: ${subject}`, when: when(resource) ?? '', body: body.join('\n') };
 }

@@ -163,12 +163,10 @@ describe('ATTACK prints', () => {
     const patient = { resourceType: 'Patient', id: 'p', name: [{ family: 'Longchart' }] };
     const item = (n: number) => observation({ subject: { reference: 'urn:uuid:p' }, valueString: `value ${n}` });
     const entries = Array.from({ length: 2299 }, (_, n) => ({ resource: item(n) }));
-    const begin = performance.now();
     const imported = await world.doctorA.api.post<{ patientId: string }>('/imports', undefined, {
       raw: bundle([{ fullUrl: 'urn:uuid:p', resource: patient }, ...entries]),
       headers: FHIR,
     });
-    if (process.env['SHOW']) console.log('import', performance.now() - begin);
     expect(imported.status).toBe(201);
     const print = world.doctorA.api.get(`/patients/${imported.body.patientId}/print`);
     const longest = await liveDuring(print);
