@@ -13,6 +13,7 @@ interface Problem {
 
 let world: World;
 beforeAll(async () => {
+  process.umask(0o022); // as most machines have it (SEC-88)
   world = await createWorld();
 });
 afterAll(() => world.close());
