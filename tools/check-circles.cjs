@@ -3,12 +3,16 @@ const { readdirSync, readFileSync, existsSync } = require('node:fs');
 const { dirname, join, relative } = require('node:path');
 
 const root = join(__dirname, '..');
-const files = readdirSync(join(root, 'src'), { recursive: true }).filter((name) => name.endsWith('.ts')).map((name) => join(root, 'src', name));
+const files = readdirSync(join(root, 'src'), { recursive: true })
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => join(root, 'src', name));
 
 /** Files that a file needs at run time: `import type` vanishes when compiled. */
 function importsOf(file) {
   const text = readFileSync(file, 'utf8');
-  const targets = [...text.matchAll(/^(?:import|export)\s+(?!type\b)[^;]*?from\s+'(\.[^']+)'/gms)].map((match) => join(dirname(file), match[1]));
+  const targets = [...text.matchAll(/^(?:import|export)\s+(?!type\b)[^;]*?from\s+'(\.[^']+)'/gms)].map((match) =>
+    join(dirname(file), match[1]),
+  );
   return targets.map((target) => [`${target}.ts`, join(target, 'index.ts')].find((path) => existsSync(path))).filter(Boolean);
 }
 

@@ -268,7 +268,14 @@ describe('R31 R32 sharing by consent', () => {
       [1, given.body.blockHash],
       [2, taken.body.blockHash],
     ]);
-    const actor = { id: patient.id, role: 'PATIENT' as const, hospitalId: world.hospitalA.id, sessionId: patient.id, epoch: Date.now(), requestId: 'test' };
+    const actor = {
+      id: patient.id,
+      role: 'PATIENT' as const,
+      hospitalId: world.hospitalA.id,
+      sessionId: patient.id,
+      epoch: Date.now(),
+      requestId: 'test',
+    };
     const contracts = await world.app.get(AccessService).read(actor, 'consent.read', { patientId: patient.id }, async (manager, grant) => {
       const opened = await world.app.get(LedgerService).openMany(
         manager,

@@ -222,7 +222,7 @@ describe('people who misuse what they may', () => {
       },
       body,
       duplex: 'half',
-    } as RequestInit);
+    });
     await new Promise((done) => setTimeout(done, 300));
     const left = await world.hospitalA.api.post(`/hospitals/me/staff/${accountId}/departure`, {
       lastDay: '2026-11-22',
