@@ -10,7 +10,7 @@ const LONGEST_PAUSE_MS = 100;
 /** Did another process hold the lock? */
 export function isBusy(error: unknown): boolean {
   const cause: unknown = error instanceof QueryFailedError ? error.driverError : error;
-  return cause instanceof Error && String(Reflect.get(cause, 'code')).startsWith('SQLITE_BUSY');
+  return typeof cause === 'object' && cause !== null && String(Reflect.get(cause, 'code')).startsWith('SQLITE_BUSY');
 }
 
 /** Tries again, with growing pauses, while another process holds the lock. `work` must leave nothing behind when it fails. */
