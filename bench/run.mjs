@@ -31,8 +31,8 @@ const RESULTS = join(HERE, 'results');
 const quick = process.argv.includes('--quick');
 const profile = process.argv.includes('--profile');
 const PLAN = quick
-  ? { rounds: 3, seconds: 0.4, others: [], patients: 8, blocks: 3000, starts: 2 }
-  : { rounds: 3, seconds: 2, others: [16, 1], patients: 32, blocks: 4000, starts: 5 };
+  ? { rounds: 3, seconds: 0.4, others: [], patients: 8, blocks: 2900, starts: 2 }
+  : { rounds: 3, seconds: 2, others: [16, 1], patients: 32, blocks: 2900, starts: 5 };
 
 const say = (line) => process.stdout.write(`${line}\n`);
 const note = (line) => process.stderr.write(`  ${(performance.now() / 1000).toFixed(0).padStart(3)} s  ${line}\n`);
