@@ -18,14 +18,13 @@ export class ChainEntity {
 /** One block. `(chainId, height)` and `(chainId, prevHash)` are unique: a chain cannot fork. Triggers refuse UPDATE and DELETE. */
 @Entity('ledger_block')
 @Index(['chainId', 'prevHash'], { unique: true })
-@Index(['chainId', 'refHash'])
 export class BlockEntity {
   @PrimaryColumn({ type: BINARY_COLUMN }) chainId!: Buffer;
   @PrimaryColumn({ type: 'integer' }) height!: number;
   @Column({ type: BINARY_COLUMN }) blockHash!: Buffer;
   @Column({ type: BINARY_COLUMN }) prevHash!: Buffer;
   /** The block that this one speaks of, as in the header; null where the header has zeros. Finds corrections. */
-  @Column({ type: BINARY_COLUMN, nullable: true }) refHash!: Buffer | null;
+  @Index() @Column({ type: BINARY_COLUMN, nullable: true }) refHash!: Buffer | null;
   /** The 274 bytes that are hashed (docs/ledger-format.md). */
   @Column({ type: BINARY_COLUMN }) header!: Buffer;
   @Index() @IdColumn() recordId!: string;

@@ -134,11 +134,9 @@ export class LedgerService {
     const head = recordIds.length === 0 ? null : await this.head(manager, grant);
     if (!head) return new Map();
     const ids = [...recordIds];
-    const { chainId } = head;
-    const blocks = await manager
-      .createQueryBuilder(BlockEntity, 'b')
-      .where('b.recordId IN (:...ids) AND b.chainId = :chainId', { ids, chainId })
-      .getMany();
+    // Found by record id alone: with the chain in the condition SQLite would walk the whole chain.
+    const found = await manager.createQueryBuilder(BlockEntity, 'b').where('b.recordId IN (:...ids)', { ids }).getMany();
+    const blocks = found.filter((block) => block.chainId.equals(head.chainId));
     const contents = await manager.createQueryBuilder(ContentEntity, 'c').where('c.recordId IN (:...ids)', { ids }).getMany();
     const byRecord = new Map(contents.map((content) => [`${content.recordId}/${content.version}`, content]));
     const [vault, authorOf] = [
@@ -166,10 +164,10 @@ export class LedgerService {
     const rows = await manager
       .createQueryBuilder(BlockEntity, 'b')
       .select(['b.chainId', 'b.height', 'b.recordId', 'b.refHash'])
-      .where('b.chainId = :chainId AND b.refHash IN (:...hashes)', { chainId: head.chainId, hashes })
-      .orderBy('b.height')
+      .where('b.refHash IN (:...hashes)', { hashes })
       .getMany();
-    for (const { refHash, recordId } of rows) {
+    const ofChain = rows.filter((row) => row.chainId.equals(head.chainId)).sort((a, b) => a.height - b.height);
+    for (const { refHash, recordId } of ofChain) {
       const hash = refHash?.toString('hex') ?? '';
       found.set(hash, [...(found.get(hash) ?? []), recordId]);
     }
@@ -179,7 +177,7 @@ export class LedgerService {
   /** Where a record of the grant's patient was sealed. */
   async placeOf(manager: EntityManager, grant: Grant, recordId: string): Promise<SealedBlock> {
     const head = await this.head(manager, grant);
-    const block = head && (await manager.getRepository(BlockEntity).findOneBy({ recordId, chainId: head.chainId }));
+    const block = head && (await manager.getRepository(BlockEntity).findBy({ recordId })).find((item) => item.chainId.equals(head.chainId));
     if (!block) throw notFound();
     return {
       recordId,

@@ -87,7 +87,7 @@ export class VerificationService {
   }
 
   private async heightOf(manager: EntityManager, chainId: Buffer, recordId: string): Promise<number> {
-    const row = await manager.getRepository(BlockEntity).findOneBy({ chainId, recordId });
+    const row = (await manager.getRepository(BlockEntity).findBy({ recordId })).find((block) => block.chainId.equals(chainId));
     if (!row) throw invalid('cursor', 'must be a nextCursor that this list gave');
     return row.height;
   }

@@ -44,7 +44,7 @@ const STATEMENTS = [
   `CREATE TABLE "ledger_block" ("chainId" blob NOT NULL, "height" integer NOT NULL, "blockHash" blob NOT NULL, "prevHash" blob NOT NULL, "refHash" blob, "header" blob NOT NULL, "recordId" varchar(36) NOT NULL, "version" integer NOT NULL, "attestation" text, PRIMARY KEY ("chainId", "height"))`,
   `CREATE INDEX "IDX_351d595ee602867128ad2504e7" ON "ledger_block" ("recordId")`,
   `CREATE UNIQUE INDEX "IDX_7dc8d1bb9dbb17565c2a26d368" ON "ledger_block" ("chainId", "prevHash")`,
-  `CREATE INDEX "IDX_669a7b05c01f671ac628bc5cca" ON "ledger_block" ("chainId", "refHash")`,
+  `CREATE INDEX "IDX_d186f6def691f208ef9a9ea69b" ON "ledger_block" ("refHash")`,
   `CREATE TABLE "ledger_content" ("recordId" varchar(36) NOT NULL, "version" integer NOT NULL, "ciphertext" blob NOT NULL, "recordKey" blob NOT NULL, PRIMARY KEY ("recordId", "version"))`,
   `CREATE TABLE "author_key" ("kid" varchar(43) PRIMARY KEY NOT NULL, "accountId" varchar(36) NOT NULL, "x" varchar(43) NOT NULL, "custody" varchar(6) NOT NULL, "privateKey" blob NOT NULL, "createdAt" bigint NOT NULL)`,
   `CREATE INDEX "IDX_f4b1464400e5a6a5e47c338aee" ON "author_key" ("accountId")`,
