@@ -13,6 +13,7 @@ import { KeyRing, vaultKey } from '../crypto/key-ring.service';
 import { Sealed } from '../crypto/sealed';
 import type { Subject } from '../crypto/vault';
 import { Database } from '../database/database';
+import { selectRows } from '../database/rows';
 import { AccountEntity, type AccountStatus } from './account.entity';
 import type { AccountQuery, AccountResponse, IssuedCodeResponse } from './auth.dto';
 import { codeHash, newCode } from './one-time-code';
@@ -179,11 +180,7 @@ export class AccountsService {
     manager: EntityManager,
     ids: readonly string[],
   ): Promise<Map<string, { name: string; role: Role; hospitalId: string | null; status: AccountStatus }>> {
-    if (ids.length === 0) return new Map();
-    const rows = await manager
-      .createQueryBuilder(AccountEntity, 'a')
-      .where('a.id IN (:...ids)', { ids: [...new Set(ids)] })
-      .getMany();
+    const rows = await selectRows(manager, AccountEntity, 'id', [...new Set(ids)]);
     const vaults = await this.keyRing.existingVaults(manager, rows.map(accountSubject));
     return new Map(
       rows.map((row) => {

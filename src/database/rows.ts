@@ -58,3 +58,31 @@ export async function updateRows<T extends ObjectLiteral>(
   const result = await runnerOf(tx).query(text, values, true);
   return result.affected ?? 0;
 }
+
+/**
+ * The rows whose column has one of these values, in no order. The counterpart for hot reads: a builder costs several times what the statement does.
+ * Not for lists: they page, sort and filter.
+ */
+export async function selectRows<T extends ObjectLiteral>(
+  manager: EntityManager,
+  entity: EntityTarget<T>,
+  columnName: keyof T & string,
+  values: readonly unknown[],
+): Promise<T[]> {
+  if (values.length === 0) return [];
+  const metadata = manager.dataSource.getMetadata(entity);
+  const { driver } = manager.dataSource;
+  const match = metadata.findColumnWithPropertyName(columnName);
+  if (!match || values.some((value) => value === null || value === undefined)) throw new Error('rows are found by a column and its values');
+  const names = metadata.columns.map((column) => driver.escape(column.databaseName)).join(', ');
+  const places = values.map((_value, index) => driver.createParameter(match.databaseName, index)).join(', ');
+  const text = `SELECT ${names} FROM ${driver.escape(metadata.tableName)} WHERE ${driver.escape(match.databaseName)} IN (${places})`;
+  const parameters = values.map((value) => driver.preparePersistentValue(value, match) as unknown);
+  const rows = await manager.query<Record<string, unknown>[]>(text, parameters);
+  return rows.map((row) => {
+    const found: Record<string, unknown> = {};
+    for (const column of metadata.columns)
+      found[column.propertyName] = driver.prepareHydratedValue(row[column.databaseName], column) as unknown;
+    return found as T;
+  });
+}

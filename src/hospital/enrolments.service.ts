@@ -2,6 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { AccountsService } from '../auth/accounts.service';
 import { Clock } from '../common/clock';
+import { selectRows } from '../database/rows';
 import { EnrolmentEntity } from './hospital.entity';
 
 /** Which hospital keeps which patient's record. */
@@ -25,12 +26,8 @@ export class EnrolmentsService implements OnModuleInit {
 
   /** The hospital that keeps the patient's record, once the enrolment is approved. */
   async hospitalOf(manager: EntityManager, patientId: string): Promise<string | null> {
-    const row = await manager
-      .createQueryBuilder(EnrolmentEntity, 'e')
-      .select('e.hospitalId', 'hospitalId')
-      .where('e.patientId = :patientId AND e.enrolledAt IS NOT NULL', { patientId })
-      .getRawOne<{ hospitalId: string }>();
-    return row?.hospitalId ?? null;
+    const [row] = await selectRows(manager, EnrolmentEntity, 'patientId', [patientId]);
+    return row && row.enrolledAt !== null ? row.hospitalId : null;
   }
 
   /** Ids of a hospital's patients, in the order of enrolment, after `after`. */

@@ -6,7 +6,7 @@ import { Clock } from '../common/clock';
 import { ApiError, notFound } from '../common/errors';
 import { KeyRing } from '../crypto/key-ring.service';
 import type { Vault } from '../crypto/vault';
-import { insertRow, updateRows } from '../database/rows';
+import { insertRow, selectRows, updateRows } from '../database/rows';
 import { HospitalsService } from '../hospital/hospitals.service';
 import { AuthorKeysService } from './author-keys.service';
 import { signAttestation } from './core/attestation';
@@ -133,11 +133,10 @@ export class LedgerService {
   async openMany(manager: EntityManager, grant: Grant, recordIds: readonly string[]): Promise<Map<string, OpenedBlock>> {
     const head = recordIds.length === 0 ? null : await this.head(manager, grant);
     if (!head) return new Map();
-    const ids = [...recordIds];
     // Found by record id alone: with the chain in the condition SQLite would walk the whole chain.
-    const found = await manager.createQueryBuilder(BlockEntity, 'b').where('b.recordId IN (:...ids)', { ids }).getMany();
+    const found = await selectRows(manager, BlockEntity, 'recordId', recordIds);
     const blocks = found.filter((block) => block.chainId.equals(head.chainId));
-    const contents = await manager.createQueryBuilder(ContentEntity, 'c').where('c.recordId IN (:...ids)', { ids }).getMany();
+    const contents = await selectRows(manager, ContentEntity, 'recordId', recordIds);
     const byRecord = new Map(contents.map((content) => [`${content.recordId}/${content.version}`, content]));
     const [vault, authorOf] = [
       await this.vault(manager, grant),
@@ -161,11 +160,7 @@ export class LedgerService {
     const found = new Map<string, string[]>();
     if (!head) return found;
     const hashes = blockHashes.map((hash) => Buffer.from(hash, 'hex'));
-    const rows = await manager
-      .createQueryBuilder(BlockEntity, 'b')
-      .select(['b.chainId', 'b.height', 'b.recordId', 'b.refHash'])
-      .where('b.refHash IN (:...hashes)', { hashes })
-      .getMany();
+    const rows = await selectRows(manager, BlockEntity, 'refHash', hashes);
     const ofChain = rows.filter((row) => row.chainId.equals(head.chainId)).sort((a, b) => a.height - b.height);
     for (const { refHash, recordId } of ofChain) {
       const hash = refHash?.toString('hex') ?? '';
@@ -198,8 +193,9 @@ export class LedgerService {
     return this.keyRing.vault(manager, { subjectId: grant.patientId, tenantId: grant.hospitalId });
   }
 
-  private head(manager: EntityManager, grant: Grant): Promise<ChainEntity | null> {
-    return manager.getRepository(ChainEntity).findOneBy({ patientId: grant.patientId, hospitalId: grant.hospitalId });
+  private async head(manager: EntityManager, grant: Grant): Promise<ChainEntity | null> {
+    const chains = await selectRows(manager, ChainEntity, 'patientId', [grant.patientId]);
+    return chains.find((chain) => chain.hospitalId === grant.hospitalId) ?? null;
   }
 
   /** Block 0: says that the chain begins, carries no content and no author. A chain whose head row is gone is not begun anew: that would hide it. */

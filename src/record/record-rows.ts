@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { selectRows } from '../database/rows';
 import { BlockKind } from '../ledger/core/header';
 import type { OpenedBlock } from '../ledger/ledger.service';
 import { rowFinding, type RowKeeper } from '../ledger/row-keeper';
@@ -42,7 +43,7 @@ export const recordRows: RowKeeper = {
 
   async findings(manager, patientId, facts) {
     const ids = facts.map((fact) => fact.recordId);
-    const rows = await manager.createQueryBuilder(RecordEntity, 'r').where('r.id IN (:...ids)', { ids }).getMany();
+    const rows = await selectRows(manager, RecordEntity, 'id', ids);
     const byId = new Map(rows.map((row) => [row.id, row]));
     return facts.flatMap((fact) => {
       const row = byId.get(fact.recordId);

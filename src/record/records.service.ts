@@ -9,7 +9,7 @@ import { newId } from '../common/ids';
 import { cursorId, toPage, type Page } from '../common/page';
 import { KeyRing } from '../crypto/key-ring.service';
 import type { Vault } from '../crypto/vault';
-import { insertRow } from '../database/rows';
+import { insertRow, selectRows } from '../database/rows';
 import { StaffService } from '../hospital/staff.service';
 import { LedgerService } from '../ledger/ledger.service';
 import { VerificationService } from '../ledger/verification.service';
@@ -23,10 +23,9 @@ import { assertResource, conditionText } from './resources';
 /** The record that an act is about, as the decision wants it. */
 export function recordTarget(id: string): (manager: EntityManager) => Promise<Target | null> {
   return async (manager) => {
-    const row = await manager
-      .getRepository(RecordEntity)
-      .findOne({ where: { id }, select: { id: true, patientId: true, authorId: true, status: true } });
-    return row && { patientId: row.patientId, record: { id, authorId: row.authorId, sealed: row.status === 'sealed' } };
+    const [row] = await selectRows(manager, RecordEntity, 'id', [id]);
+    if (!row) return null;
+    return { patientId: row.patientId, record: { id, authorId: row.authorId, sealed: row.status === 'sealed' } };
   };
 }
 
@@ -167,7 +166,7 @@ export class RecordsService implements OnModuleInit {
   }
 
   async find(manager: EntityManager, id: string): Promise<RecordEntity> {
-    const row = await manager.getRepository(RecordEntity).findOneBy({ id });
+    const [row] = await selectRows(manager, RecordEntity, 'id', [id]);
     if (!row) throw notFound();
     return row;
   }
@@ -205,7 +204,7 @@ export class RecordsService implements OnModuleInit {
       sealed.flatMap((row) => row.blockHash ?? []),
     );
     const ids = [...speaking.values()].flat();
-    const rows = ids.length === 0 ? [] : await manager.createQueryBuilder(RecordEntity, 'r').where('r.id IN (:...ids)', { ids }).getMany();
+    const rows = await selectRows(manager, RecordEntity, 'id', ids);
     const byId = new Map(rows.map((row) => [row.id, row]));
     const found = (id: string): RecordEntity => {
       const row = byId.get(id);
