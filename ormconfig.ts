@@ -9,5 +9,8 @@ export function dataSourceOptions(sqlitePath: string, readonly = false): DataSou
   return sqliteOptions(sqlitePath, { entities, migrations: sqliteMigrations }, readonly);
 }
 
-/** For the TypeORM command line. */
-export default new DataSource(dataSourceOptions(readConfig().sqlitePath));
+/** For the TypeORM command line: it needs to know where the database is, and nothing else of the settings. */
+const { DATA_DIR, SQLITE_PATH } = process.env;
+export default new DataSource(
+  dataSourceOptions(readConfig({ DATA_DIR: DATA_DIR || undefined, SQLITE_PATH: SQLITE_PATH || undefined }).sqlitePath),
+);

@@ -108,6 +108,10 @@ export async function setUpHttp(app: NestFastifyApplication, config: Config): Pr
     done();
   });
   setUpLargeBodies(fastify, app.get(TokensService));
+  fastify.addHook('onSend', (request, reply, _payload, done) => {
+    if (request.actor?.idempotency?.replayed) void reply.header('idempotency-replayed', 'true');
+    done();
+  });
   fastify.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
     const entry = { method: request.method, route, status: reply.statusCode };

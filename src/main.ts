@@ -23,9 +23,12 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
+  const inUse = error instanceof Error && Reflect.get(error, 'code') === 'EADDRINUSE';
+  if (inUse) process.stderr.write('BJWT-EHR did not start: the port is in use; choose another, for example PORT=3001 npm start\n');
   const known = error instanceof ConfigError || error instanceof CryptoError;
-  process.stderr.write(
-    `BJWT-EHR did not start: ${known ? error.message : error instanceof Error ? (error.stack ?? error.name) : 'unknown error'}\n`,
-  );
+  if (!inUse)
+    process.stderr.write(
+      `BJWT-EHR did not start: ${known ? error.message : error instanceof Error ? (error.stack ?? error.name) : 'unknown error'}\n`,
+    );
   process.exitCode = 1;
 });

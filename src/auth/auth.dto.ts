@@ -13,7 +13,7 @@ export class CredentialsDto {
    */
   @IsString()
   @Length(3, 64)
-  @Matches(USERNAME)
+  @Matches(USERNAME, { message: 'username may have letters, digits and . _ @ -' })
   username!: string;
 
   /**

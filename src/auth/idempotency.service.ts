@@ -49,6 +49,7 @@ export class IdempotencyService {
         requestId: actor.requestId,
         hospitalId: actor.hospitalId,
       });
+      actor.idempotency.replayed = true;
       // The exact text of the first answer, for the reply serialiser; nothing between here and there looks inside.
       return new RawJson(vault.open('idempotency.response', earlier.id, earlier.response)) as T;
     }

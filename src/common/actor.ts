@@ -25,6 +25,8 @@ export interface Actor {
 export interface IdempotentRequest {
   readonly key: string;
   readonly digest: Buffer;
+  /** Set when the answer is the one of an earlier request; it then carries the header `Idempotency-Replayed: true`. */
+  replayed?: true;
 }
 
 export const ROLES_KEY = 'bjwt:roles';

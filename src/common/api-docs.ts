@@ -81,7 +81,11 @@ export function Api(tag: string, summary: string, answer: Type | [Type] | null, 
     ...(options.idempotent
       ? [
           SetMetadata(IDEMPOTENT_KEY, true),
-          ApiHeader({ name: 'Idempotency-Key', required: false, description: 'Makes a retried request have one effect' }),
+          ApiHeader({
+            name: 'Idempotency-Key',
+            required: false,
+            description: 'Makes a retried request have one effect; the repeated answer carries `Idempotency-Replayed: true`',
+          }),
         ]
       : []),
   );

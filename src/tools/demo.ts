@@ -26,7 +26,10 @@ async function main(): Promise<void> {
   const people: DemoLogin[] = [];
   await play(console, server, folder, values.data ?? 'the project’s own sample patients', people);
   process.exitCode = console.failures > 0 ? 1 : 0;
-  if (values.once) return server.close();
+  if (values.once) {
+    await server.close();
+    return console.line('The scratch folder is removed; without --once it stays while the server runs.');
+  }
   keepServing(console, server, people);
 }
 

@@ -14,6 +14,8 @@ export interface FileResult {
   readonly fileName: string;
   /** Null when the bundle is a directory, or was refused. */
   readonly patientId: string | null;
+  /** The server knows this very file from an earlier import: nothing was done. */
+  readonly repeated: boolean;
   /** Blocks that were sealed: the clinical resources and the patient's own. */
   readonly sealed: number;
   /** How many the file holds, to be held against `sealed`. */
@@ -87,9 +89,10 @@ export function summaryLine({ patients, sealed, directory, refused, seconds }: I
   );
 }
 
-function lineOf({ fileName, faults, patientId, sealed, directory, seconds }: FileResult): string {
+function lineOf({ fileName, faults, patientId, sealed, directory, repeated, seconds }: FileResult): string {
   const time = `${seconds.toFixed(2)} s`;
   if (faults.length > 0) return `✗ ${fileName}  refused  ${time}`;
+  if (repeated) return `= ${fileName}  already imported  ${time}`;
   if (patientId === null) return `✓ ${fileName}  directory: ${count(directory)} new  ${time}`;
   return `✓ ${fileName}  ${count(sealed)} sealed  ${time}`;
 }
@@ -103,6 +106,7 @@ async function importOne(client: HttpClient, source: BundleSource): Promise<File
     expected: 0,
     directory: 0,
     faults: [],
+    repeated: false,
     seconds: (performance.now() - start) / 1000,
     ...more,
   });
@@ -114,12 +118,13 @@ async function importOne(client: HttpClient, source: BundleSource): Promise<File
     return refuse(`cannot be read (${errorCode(error)})`);
   }
   try {
-    const { status, body } = await client.send<ImportResponse & Problem>('POST', '/imports', {
+    const { status, body, headers } = await client.send<ImportResponse & Problem>('POST', '/imports', {
       raw: text,
       // The same bundle sent again within a day, as after an interruption, is the same import.
       headers: { 'content-type': 'application/fhir+json', 'idempotency-key': createHash('sha256').update(text).digest('hex') },
     });
     if (status !== 201) return result({ faults: faultsOf(status, body) });
+    if (headers.get('idempotency-replayed') === 'true') return result({ repeated: true });
     const { clinical, patients } = look(text);
     return result({ patientId: body.patientId, sealed: body.sealed, directory: body.directory, expected: clinical + patients });
   } catch (error) {

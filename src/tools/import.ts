@@ -63,7 +63,11 @@ main().then(
   (code) => (process.exitCode = code),
   (error: unknown) => {
     const noConnection = error instanceof TypeError && error.message === 'fetch failed';
-    const message = noConnection ? 'No server answers at that address' : error instanceof Error ? error.message : 'unknown error';
+    const message = noConnection
+      ? 'No server answers there; start it (npm start) or name another address with --url'
+      : error instanceof Error
+        ? error.message
+        : 'unknown error';
     process.stderr.write(`${message}\n`);
     process.exitCode = 2;
   },

@@ -37,8 +37,9 @@ async function main(): Promise<number> {
     else linesOf(verdict).forEach(say);
   });
   const { chains, blocks, bad, seconds } = summary;
-  if (values.json) say(JSON.stringify({ summary }));
-  else if (bad === 0) say(`Intact: ${chains} chains, ${blocks} blocks, ${seconds.toFixed(2)} s`);
+  if (values.json) say(JSON.stringify({ summary: { ...summary, contentsOpened: !options.withoutKeys } }));
+  else if (bad === 0)
+    say(`Intact: ${chains} chains, ${blocks} blocks, ${seconds.toFixed(2)} s${options.withoutKeys ? ' (contents were not opened)' : ''}`);
   else say(`NOT INTACT: ${bad} of ${chains} chains (${blocks} blocks, ${seconds.toFixed(2)} s)`);
   return bad === 0 ? 0 : 1;
 }

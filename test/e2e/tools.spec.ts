@@ -188,7 +188,8 @@ describe('import', () => {
     world.clock.advance(11 * 60_000);
     const again = await importBundles(client, [source]);
     expect(once.refused).toEqual([]);
-    expect(again.results[0]).toMatchObject({ patientId: once.results[0]?.patientId, faults: [] });
+    expect(once).toMatchObject({ patients: 1, results: [{ repeated: false }] });
+    expect(again).toMatchObject({ patients: 0, sealed: 0, refused: [], results: [{ repeated: true, faults: [] }] });
     await world.expectChainsIntact();
   });
 
