@@ -18,6 +18,7 @@ import {
   RecordQuery,
   RecordResponse,
   ResourceDto,
+  SealQuery,
   SealResponse,
 } from './record.dto';
 import { RecordsService } from './records.service';
@@ -150,7 +151,7 @@ export class RecordController {
     status: 201,
     problems: ['not_found', 'record_sealed'],
   })
-  seal(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<SealResponse> {
+  seal(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Query() _query: SealQuery): Promise<SealResponse> {
     return this.sealing.seal(actor, id);
   }
 

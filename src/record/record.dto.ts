@@ -96,6 +96,13 @@ export class RecordQuery extends PageQuery {
   kind?: string;
 }
 
+export class SealQuery {
+  /** What the answer waits for. Only `sealed` is offered; the log and its witnesses come later, and must not be promised silently. */
+  @IsOptional()
+  @IsIn(['sealed'])
+  wait?: 'sealed';
+}
+
 export class EntriesQuery extends PageQuery {
   /** Only what this person added. */
   @IsOptional()

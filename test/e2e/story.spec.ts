@@ -36,7 +36,8 @@ test('R13 R14 R15 R16 a draft is changed, sealed, and never changed again', asyn
   expect((await colleagueA.api.put(`/records/${id}`, { resource }, { headers: { 'if-match': '"1"' } })).status).toBe(404);
   expect((await doctorA.api.put(`/records/${id}`, { resource }, { headers: { 'if-match': '"1"' } })).status).toBe(200);
   expect((await doctorA.api.put(`/records/${id}`, { resource }, { headers: { 'if-match': '"1"' } })).status).toBe(412);
-  const sealed = await doctorA.api.post<{ height: number; blockHash: string }>(`/records/${id}/seal`);
+  expect((await doctorA.api.post(`/records/${id}/seal?wait=witnessed`)).status).toBe(400); // never promised silently
+  const sealed = await doctorA.api.post<{ height: number; blockHash: string }>(`/records/${id}/seal?wait=sealed`);
   expect(sealed.status).toBe(201);
   expect((await doctorA.api.post(`/records/${id}/seal`)).body).toEqual(sealed.body);
   const refused = await doctorA.api.put<{ code: string; links: unknown }>(
