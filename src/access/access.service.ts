@@ -7,6 +7,7 @@ import { IdempotencyService } from '../auth/idempotency.service';
 import { RevocationsService } from '../auth/revocations.service';
 import { Clock } from '../common/clock';
 import { ApiError, notFound } from '../common/errors';
+import type { Subject } from '../crypto/vault';
 import { Database } from '../database/database';
 import { EnrolmentsService } from '../hospital/enrolments.service';
 import { ConsentsService } from './consents.service';
@@ -59,6 +60,11 @@ export class Grant {
 
   static {
     issue = (actor, target, hospitalId) => new Grant(actor, target.patientId, hospitalId);
+  }
+
+  /** Whose key opens and seals this chart's values. */
+  get subject(): Subject {
+    return { subjectId: this.patientId, tenantId: this.hospitalId };
   }
 
   /** Adds to the row on the trail. */

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { AccessService, type Grant } from '../access/access.service';
+import { AccessService } from '../access/access.service';
 import { AccountsService } from '../auth/accounts.service';
 import type { Actor } from '../common/actor';
 import { Clock, isoTime, isoTimeOrNull } from '../common/clock';
@@ -28,7 +28,7 @@ export class QuestionsService {
     return this.access.change(actor, 'question.ask', { patientId }, async (tx, grant) => {
       const askedAt = this.clock.now();
       const id = newId(askedAt);
-      const vault = await this.vault(tx, grant);
+      const vault = await this.keyRing.vault(tx, grant.subject);
       const row: QuestionEntity = {
         id,
         patientId,
@@ -63,7 +63,7 @@ export class QuestionsService {
         (row) => row.id,
         (row) => row,
       );
-      const vault = await this.vault(manager, grant);
+      const vault = await this.keyRing.vault(manager, grant.subject);
       grant.note({ ids: page.items.map((row) => row.id) });
       return { items: await Promise.all(page.items.map((row) => this.toResponse(manager, vault, row))), nextCursor: page.nextCursor };
     });
@@ -79,7 +79,7 @@ export class QuestionsService {
       const row = await tx.getRepository(QuestionEntity).findOneBy({ id });
       if (!row) throw notFound();
       if (row.status === 'answered') throw new ApiError('conflict', 'This question is answered');
-      const vault = await this.vault(tx, grant);
+      const vault = await this.keyRing.vault(tx, grant.subject);
       const resource = questionnaireResponse(row, vault.open('question.text', id, row.text), text, isoTime(this.clock.now()));
       const [block] = await this.sealing.sealFinished(tx, grant, [{ kind: 'QuestionnaireResponse', text: resource, block: 'answer' }]);
       if (!block) throw new Error('nothing was sealed');
@@ -115,10 +115,6 @@ export class QuestionsService {
       answer: row.answer && vault.open('question.answer', row.id, row.answer),
       answerRecordId: row.answerRecordId,
     };
-  }
-
-  private vault(manager: EntityManager, grant: Grant): Promise<Vault> {
-    return this.keyRing.vault(manager, { subjectId: grant.patientId, tenantId: grant.hospitalId });
   }
 }
 

@@ -1,6 +1,6 @@
 import { consentVersions } from '../access/consents.service';
 import { BlockKind } from './core/header';
-import { rowFinding, type RowKeeper } from './row-keeper';
+import { rowFindings, type RowKeeper } from './row-keeper';
 
 /** The versions of consent contracts, by which access is decided: an old one must not come back unseen. */
 export const consentRows: RowKeeper = {
@@ -10,14 +10,12 @@ export const consentRows: RowKeeper = {
     const byId = new Map((await consentVersions(manager, patientId)).map((row) => [row.id, row]));
     return facts.flatMap((fact) => {
       const row = byId.get(fact.recordId);
-      if (!row) return rowFinding(fact, 'consent');
-      const fits = {
+      const fits = row && {
         version: row.version === fact.version,
         height: row.height === fact.height,
         blockHash: row.blockHash === fact.blockHash,
       };
-      const wrong = Object.entries(fits).find(([, fit]) => !fit)?.[0];
-      return wrong === undefined ? [] : rowFinding(fact, `consent.${wrong}`);
+      return rowFindings(fact, 'consent', fits);
     });
   },
 

@@ -103,7 +103,7 @@ export class LedgerService {
       authorKeyId: b64uDecode(author.kid, 'kid', 32),
       refHash: input.refHash ?? ZERO_HASH,
     });
-    const vault = await this.vault(tx, grant);
+    const vault = await this.keyRing.vault(tx, grant.subject);
     const content = {
       recordId: input.recordId,
       version: input.version,
@@ -139,7 +139,7 @@ export class LedgerService {
     const contents = await selectRows(manager, ContentEntity, 'recordId', recordIds);
     const byRecord = new Map(contents.map((content) => [`${content.recordId}/${content.version}`, content]));
     const [vault, authorOf] = [
-      await this.vault(manager, grant),
+      await this.keyRing.vault(manager, grant.subject),
       await this.authorKeys.accounts(
         manager,
         blocks.map((block) => block.header),
@@ -187,10 +187,6 @@ export class LedgerService {
   async headOf(manager: EntityManager, grant: Grant): Promise<{ chainId: string; height: number; blockHash: string } | null> {
     const head = await this.head(manager, grant);
     return head && { chainId: b64u(head.chainId), height: head.height, blockHash: head.headHash.toString('hex') };
-  }
-
-  private vault(manager: EntityManager, grant: Grant): Promise<Vault> {
-    return this.keyRing.vault(manager, { subjectId: grant.patientId, tenantId: grant.hospitalId });
   }
 
   private async head(manager: EntityManager, grant: Grant): Promise<ChainEntity | null> {

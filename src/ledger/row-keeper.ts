@@ -28,7 +28,16 @@ export interface RowKeeper {
   patients(manager: EntityManager): Promise<string[]>;
 }
 
-/** A keeper's finding about one row: `field` names the column, or the table when the row is missing. */
-export function rowFinding(fact: SealedFact, field: string): Finding {
-  return { code: 'CONTENT_MISMATCH', height: fact.height, field, recordId: fact.recordId };
+/** The first name whose value does not fit, or undefined. */
+export function firstMisfit(fits: Readonly<Record<string, boolean>>): string | undefined {
+  return Object.entries(fits).find(([, fit]) => !fit)?.[0];
+}
+
+/** What one row shows about its block: nothing when it fits; else the column at fault, or the table when there is no row (`fits` undefined). */
+export function rowFindings(fact: SealedFact, table: string, fits: Readonly<Record<string, boolean>> | undefined): Finding[] {
+  const wrong = fits && firstMisfit(fits);
+  if (fits && wrong === undefined) return [];
+  return [
+    { code: 'CONTENT_MISMATCH', height: fact.height, field: wrong === undefined ? table : `${table}.${wrong}`, recordId: fact.recordId },
+  ];
 }

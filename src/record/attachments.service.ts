@@ -81,7 +81,7 @@ export class AttachmentsService implements OnApplicationBootstrap {
     return this.access.read(actor, 'attachment.read', recordTarget(recordId), async (manager, grant) => {
       const file = (await this.files(manager, grant, recordId)).find((item) => item.id === id);
       if (!file) throw notFound();
-      const vault = await this.vault(manager, grant);
+      const vault = await this.keyRing.vault(manager, grant.subject);
       grant.note({ subjectId: id });
       return { file, bytes: Readable.from(this.pieces(manager, vault, file), { objectMode: false }) };
     });
@@ -93,7 +93,7 @@ export class AttachmentsService implements OnApplicationBootstrap {
       .getRepository(AttachmentEntity)
       .find({ where: { recordId, completedAt: Not(IsNull()) }, order: { id: 'ASC' } });
     const record = await this.records.find(manager, recordId);
-    const vault = await this.vault(manager, grant);
+    const vault = await this.keyRing.vault(manager, grant.subject);
     if (record.status === 'draft') return rows.map((row) => toResponse(row, vault));
     return sealedFiles(await this.records.sealedContent(manager, grant, record)).map((file) => {
       const row = rows.find((item) => item.id === file.id);
@@ -109,7 +109,7 @@ export class AttachmentsService implements OnApplicationBootstrap {
         throw new ApiError('conflict', `A record has at most ${MAX_FILES} files`);
       const now = this.clock.now();
       const id = newId(now);
-      const vault = await this.vault(tx, grant);
+      const vault = await this.keyRing.vault(tx, grant.subject);
       const { patientId, hospitalId } = grant;
       const row = {
         id,
@@ -188,10 +188,6 @@ export class AttachmentsService implements OnApplicationBootstrap {
     if (ids.length === 0) return;
     await tx.getRepository(AttachmentChunkEntity).delete({ attachmentId: In([...ids]) });
     await tx.getRepository(AttachmentEntity).delete({ id: In([...ids]) });
-  }
-
-  private vault(manager: EntityManager, grant: Grant): Promise<Vault> {
-    return this.keyRing.vault(manager, { subjectId: grant.patientId, tenantId: grant.hospitalId });
   }
 }
 

@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 import { selectRows } from '../database/rows';
 import { BlockKind } from '../ledger/core/header';
 import type { OpenedBlock } from '../ledger/ledger.service';
-import { rowFinding, type RowKeeper } from '../ledger/row-keeper';
+import { firstMisfit, rowFindings, type RowKeeper } from '../ledger/row-keeper';
 import { RecordEntity } from './record.entity';
 
 const KINDS = [BlockKind.record, BlockKind.amendment, BlockKind.profile, BlockKind.answer] as const;
@@ -23,7 +23,7 @@ export function misfit(row: RecordEntity, block: OpenedBlock): string | undefine
   const text = JSON.parse(block.payload.toString('utf8')) as Frame & { readonly resourceType?: unknown };
   const isAmendment = block.kind === BlockKind.amendment;
   const resource = isAmendment ? text.resource : text;
-  const fits: Partial<Record<keyof RecordEntity, boolean>> = {
+  return firstMisfit({
     status: row.status === 'sealed' && KINDS.some((kind) => kind === block.kind),
     height: row.height === block.height,
     blockHash: row.blockHash === block.blockHash,
@@ -33,8 +33,7 @@ export function misfit(row: RecordEntity, block: OpenedBlock): string | undefine
     amendment: row.amendment === (isAmendment ? text.kind : null),
     amends: row.amends === (isAmendment ? text.amends : null) && (!isAmendment || text.blockHash === block.refHash),
     kind: resource === null || resource?.resourceType === row.kind, // a retraction has no content
-  };
-  return Object.entries(fits).find(([, fit]) => !fit)?.[0];
+  } satisfies Partial<Record<keyof RecordEntity, boolean>>);
 }
 
 /** The rows of `record` that lists and answers are made of. */
@@ -47,18 +46,15 @@ export const recordRows: RowKeeper = {
     const byId = new Map(rows.map((row) => [row.id, row]));
     return facts.flatMap((fact) => {
       const row = byId.get(fact.recordId);
-      if (!row) return rowFinding(fact, 'record');
-      const { status, height, blockHash, sealedAt, version } = row;
-      const fits = {
+      const fits = row && {
         patientId: row.patientId === patientId,
-        status: status === 'sealed',
-        height: height === fact.height,
-        blockHash: blockHash === fact.blockHash,
-        sealedAt: sealedAt === fact.sealedAt,
-        version: version === fact.version,
+        status: row.status === 'sealed',
+        height: row.height === fact.height,
+        blockHash: row.blockHash === fact.blockHash,
+        sealedAt: row.sealedAt === fact.sealedAt,
+        version: row.version === fact.version,
       };
-      const wrong = Object.entries(fits).find(([, fit]) => !fit)?.[0];
-      return wrong === undefined ? [] : rowFinding(fact, `record.${wrong}`);
+      return rowFindings(fact, 'record', fits);
     });
   },
 

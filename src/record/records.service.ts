@@ -8,7 +8,6 @@ import { ApiError, notFound } from '../common/errors';
 import { newId } from '../common/ids';
 import { cursorId, toPage, type Page } from '../common/page';
 import { KeyRing } from '../crypto/key-ring.service';
-import type { Vault } from '../crypto/vault';
 import { insertRow, selectRows } from '../database/rows';
 import { StaffService } from '../hospital/staff.service';
 import { LedgerService } from '../ledger/ledger.service';
@@ -128,7 +127,7 @@ export class RecordsService implements OnModuleInit {
     return this.access.change(actor, 'record.update', recordTarget(id), async (tx, grant) => {
       const row = await this.draft(tx, id, version);
       const kind = assertResource(JSON.parse(text), row.patientId, CLINICAL_TYPES);
-      const vault = await this.vault(tx, grant);
+      const vault = await this.keyRing.vault(tx, grant.subject);
       const changes = {
         kind,
         content: vault.seal('record.content', draftPlace(id, version + 1), text),
@@ -162,7 +161,7 @@ export class RecordsService implements OnModuleInit {
 
   async draftText(manager: EntityManager, grant: Grant, row: RecordEntity): Promise<string> {
     if (!row.content) throw notFound();
-    return (await this.vault(manager, grant)).open('record.content', draftPlace(row.id, row.version), row.content);
+    return (await this.keyRing.vault(manager, grant.subject)).open('record.content', draftPlace(row.id, row.version), row.content);
   }
 
   async find(manager: EntityManager, id: string): Promise<RecordEntity> {
@@ -218,7 +217,7 @@ export class RecordsService implements OnModuleInit {
     return this.access.change(actor, 'record.create', { patientId }, async (tx, grant) => {
       const now = this.clock.now();
       const id = newId(now);
-      const vault = await this.vault(tx, grant);
+      const vault = await this.keyRing.vault(tx, grant.subject);
       const row: RecordEntity = {
         id,
         patientId,
@@ -246,9 +245,5 @@ export class RecordsService implements OnModuleInit {
     const [response] = await this.toResponses(manager, grant, [row]);
     if (!response) throw notFound();
     return response;
-  }
-
-  private vault(manager: EntityManager, grant: Grant): Promise<Vault> {
-    return this.keyRing.vault(manager, { subjectId: grant.patientId, tenantId: grant.hospitalId });
   }
 }

@@ -141,7 +141,7 @@ export class SealingService {
     const files = await tx
       .getRepository(AttachmentEntity)
       .find({ where: { recordId: row.id, completedAt: Not(IsNull()) }, order: { id: 'ASC' } });
-    const vault = await this.keyRing.vault(tx, { subjectId: grant.patientId, tenantId: grant.hospitalId });
+    const vault = await this.keyRing.vault(tx, grant.subject);
     return files.reduce((done, file) => {
       const { id, contentType, size } = file;
       const name = vault.open('attachment.name', id, file.name);
