@@ -12,7 +12,9 @@ const order = [
   'auth',
   'hospital',
   'access',
+  'tlog',
   'ledger',
+  'witness',
   'patient',
   'record',
   'doctor',
@@ -31,7 +33,7 @@ const policies = [
   may('ledger-core', ['ledger-core']),
   ...order.map((name, position) => {
     const left = order.slice(0, position + 1);
-    return may(name, left.includes('ledger') ? [...left, 'ledger-core'] : left);
+    return may(name, left.includes('tlog') ? [...left, 'ledger-core'] : left);
   }),
 ];
 

@@ -18,6 +18,7 @@ import { HospitalModule } from './hospital/hospital.module';
 import { LedgerModule } from './ledger/ledger.module';
 import { PatientModule } from './patient/patient.module';
 import { RecordModule } from './record/record.module';
+import { TlogModule } from './tlog/tlog.module';
 
 /** What exists before the application does. */
 export interface Foundations {
@@ -41,6 +42,7 @@ export class AppModule {
         AuthModule,
         HospitalModule,
         AccessModule,
+        TlogModule,
         LedgerModule,
         PatientModule,
         RecordModule,

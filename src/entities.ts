@@ -10,6 +10,7 @@ import { EnrolmentEntity, HospitalEntity, StaffEntity } from './hospital/hospita
 import { AuthorKeyEntity, BlockEntity, ChainEntity, ContentEntity } from './ledger/ledger.entity';
 import { PatientEntity } from './patient/patient.entity';
 import { AttachmentChunkEntity, AttachmentEntity, RecordEntity } from './record/record.entity';
+import { CheckpointEntity, CosignatureEntity, LeafEntity, LogEntity, PendingEntity, TileEntity } from './tlog/tlog.entity';
 
 /** Every table of the system, for ormconfig.ts. */
 export const entities = [
@@ -25,6 +26,12 @@ export const entities = [
   EnrolmentEntity,
   ConsentEntity,
   ConsentRuleEntity,
+  LogEntity,
+  PendingEntity,
+  LeafEntity,
+  TileEntity,
+  CheckpointEntity,
+  CosignatureEntity,
   ChainEntity,
   BlockEntity,
   ContentEntity,

@@ -15,6 +15,7 @@ export const PROBLEMS = {
   request_timeout: [408, 'The request took too long to arrive'],
   conflict: [409, 'The state of the thing does not allow this'],
   already_exists: [409, 'It exists already'],
+  log_halted: [503, 'The ledger of this hospital is halted; its operator must act'],
   record_sealed: [409, 'A sealed record is never changed; send a correction'],
   setup_done: [409, 'The system has its founder already'],
   version_stale: [412, 'The draft was changed meanwhile'],

@@ -41,6 +41,7 @@ function oneOf<T extends string>(env: Env, name: string, fallback: T, allowed: r
  * Times are in seconds, sizes in bytes unless the name says otherwise.
  */
 export function readConfig(env: Env = process.env) {
+  const ledgerOriginBase = text(env, 'LEDGER_ORIGIN_BASE', 'ledger.bjwt-ehr.invalid');
   const dataDir = resolve(text(env, 'DATA_DIR', './data'));
   return {
     host: text(env, 'HOST', '127.0.0.1'),
@@ -80,7 +81,21 @@ export function readConfig(env: Env = process.env) {
         .filter((item) => item !== ''),
     },
     /** First part of every hospital's ledger origin: `<base>/<hospital id>`. */
-    ledgerOriginBase: text(env, 'LEDGER_ORIGIN_BASE', 'ledger.bjwt-ehr.invalid'),
+    ledgerOriginBase,
+    ledger: {
+      /** Time between two checkpoints of one log, in ms. */
+      checkpointMs: integer(env, 'LEDGER_CHECKPOINT_MS', 1000, 10, 3_600_000),
+      /** How long a seal waits for its proof before it answers without one. */
+      waitSeconds: integer(env, 'LEDGER_WAIT_SECONDS', 10, 1, 60),
+      /** File in the form of C2SP tlog-policy: the logs this server witnesses, the witnesses it asks, the quorum. None: no witnesses. */
+      policyFile: env['LEDGER_POLICY'] === undefined || env['LEDGER_POLICY'] === '' ? null : resolve(env['LEDGER_POLICY']),
+      /** Name of the key with which this server cosigns the logs of others. */
+      witnessName: text(env, 'WITNESS_NAME', `${ledgerOriginBase}/witness`),
+      /** Time between two batches of the trail in the logs. */
+      trailSeconds: integer(env, 'LEDGER_TRAIL_SECONDS', 60, 1, 86_400),
+      /** Blocks that the scrub reads again in a second; 0 turns it off. */
+      scrubBlocks: integer(env, 'LEDGER_SCRUB_BLOCKS', 50, 0, 100_000),
+    },
   } as const;
 }
 

@@ -14,6 +14,7 @@ const sentences = {
   wrong_root_key: 'The root key is not the one this database was written with.',
   wrong_index_key: 'The index key is not the one this database was written with.',
   wrong_pepper_key: 'The pepper key is not the one this database was written with.',
+  wrong_ledger_key: 'The ledger key is not the one this database was written with.',
   key_check_missing: 'The database holds keys, but the values to check the key files against are gone.',
   key_file_missing: 'A key file is missing.',
   key_file_permissions: 'A key file or its directory is open to other users (0600 and 0700 are needed).',

@@ -5,7 +5,7 @@ import { BINARY_COLUMN } from './column-types';
 @Entity('key_check')
 export class KeyCheckRow {
   @PrimaryColumn({ type: 'varchar', length: 16 })
-  name!: 'root' | 'index' | 'pepper';
+  name!: 'root' | 'index' | 'pepper' | 'ledger';
 
   @Column({ type: BINARY_COLUMN })
   value!: Buffer;

@@ -37,13 +37,19 @@ describe('key files', () => {
   it('SEC-88 directory 0700, files 0600', () => {
     loadKeyFiles(dir, { create: true });
     expect(statSync(dir).mode & 0o777).toBe(0o700);
-    expect(readdirSync(dir).sort()).toEqual(['index.key', 'pepper.key', 'root.key', expect.stringMatching(/^token-[\w-]{43}\.pem$/)]);
+    expect(readdirSync(dir).sort()).toEqual([
+      'index.key',
+      'ledger.key',
+      'pepper.key',
+      'root.key',
+      expect.stringMatching(/^token-[\w-]{43}\.pem$/),
+    ]);
     for (const name of readdirSync(dir)) expect(statSync(join(dir, name)).mode & 0o777).toBe(0o600);
   });
 
   it.each([0o640, 0o604, 0o620, 0o660, 0o644])('SEC-88 refuses a file of mode %o', (mode) => {
     loadKeyFiles(dir, { create: true });
-    for (const start of ['root.key', 'index.key', 'pepper.key', 'token-']) {
+    for (const start of ['root.key', 'index.key', 'pepper.key', 'ledger.key', 'token-']) {
       chmodSync(file(start), mode);
       expect(() => loadKeyFiles(dir, { create: false })).toThrow(
         new CryptoError('key_file_permissions', file(start).slice(dir.length + 1)),
@@ -66,12 +72,12 @@ describe('key files', () => {
 
   it('SEC-84 missing keys: refuses to start, and never makes new ones beside an existing database', () => {
     expectCode('key_file_missing', 'root.key', false);
-    for (const start of ['root.key', 'index.key', 'pepper.key', 'token-']) {
+    for (const start of ['root.key', 'index.key', 'pepper.key', 'ledger.key', 'token-']) {
       rmSync(dir, { recursive: true, force: true });
       loadKeyFiles(dir, { create: true });
       unlinkSync(file(start));
       expectCode('key_file_missing', start === 'token-' ? 'token-<kid>.pem' : start);
-      expect(readdirSync(dir)).toHaveLength(3);
+      expect(readdirSync(dir)).toHaveLength(4);
     }
   });
 

@@ -13,12 +13,12 @@ import { CryptoError } from './crypto-error';
 import { KEY_BYTES } from './data-key';
 import type { RootKeys, TokenKey } from './root-keys';
 
-const SECRET_FILES = ['root.key', 'index.key', 'pepper.key'] as const;
+const SECRET_FILES = ['root.key', 'index.key', 'pepper.key', 'ledger.key'] as const;
 const TOKEN_FILE = /^token-([\w-]{43})\.pem$/;
 const OTHERS = 0o077;
 
 /**
- * Reads the root keys from files: `root.key`, `index.key` and `pepper.key` (64 hex digits, newline) and one or more `token-<kid>.pem`
+ * Reads the root keys from files: `root.key`, `index.key`, `pepper.key` and `ledger.key` (64 hex digits, newline) and one or more `token-<kid>.pem`
  * (PKCS#8, P-256). The directory must have mode 0700, the files 0600 or less; on Windows, which has no such modes, that is not checked.
  * Several token keys are ordered by time of change, the newest first.
  *
@@ -37,14 +37,15 @@ export function loadKeyFiles(dir: string, options: { create: boolean }): RootKey
   const tokenNames = names.filter((name) => TOKEN_FILE.test(name));
   if (tokenNames.length === 0) throw new CryptoError('key_file_missing', 'token-<kid>.pem');
 
-  const [wrapKey, indexKey, pepperKey] = [readSecret(dir, 'root.key'), readSecret(dir, 'index.key'), readSecret(dir, 'pepper.key')];
-  if (wrapKey.equals(indexKey) || wrapKey.equals(pepperKey)) throw new CryptoError('key_file_malformed', 'root.key');
-  if (indexKey.equals(pepperKey)) throw new CryptoError('key_file_malformed', 'index.key');
+  const secrets = SECRET_FILES.map((name) => readSecret(dir, name));
+  for (const [position, key] of secrets.entries())
+    if (secrets.slice(position + 1).some((other) => other.equals(key))) throw new CryptoError('key_file_malformed', SECRET_FILES[position]);
+  const [wrapKey, indexKey, pepperKey, ledgerKey] = secrets as [KeyObject, KeyObject, KeyObject, KeyObject];
   const tokenKeys = tokenNames
     .map((name) => readToken(dir, name))
     .sort((a, b) => b.changedMs - a.changedMs || (a.kid < b.kid ? -1 : 1))
     .map(({ kid, privateKey }) => ({ kid, privateKey }));
-  return { wrapKey, indexKey, pepperKey, tokenKeys, created };
+  return { wrapKey, indexKey, pepperKey, ledgerKey, tokenKeys, created };
 }
 
 /** RFC 7638 thumbprint (SHA-256, base64url) of a P-256 key: the hash of its required JWK members in alphabetical order. */

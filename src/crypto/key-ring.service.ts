@@ -114,7 +114,7 @@ export class KeyRing {
   /**
    * At start-up, before any request: every KEK must unwrap under the root key, and the three keys must be those of the first start (whose
    * check values are written here when the database is still empty).
-   * @throws CryptoError `wrong_root_key`, `wrong_index_key`, `wrong_pepper_key`, `key_check_missing`
+   * @throws CryptoError `wrong_root_key`, `wrong_index_key`, `wrong_pepper_key`, `wrong_ledger_key`, `key_check_missing`
    */
   async verifyRoot(manager: EntityManager): Promise<void> {
     const keks = await manager.createQueryBuilder(KekRow, 'kek').getMany();

@@ -14,7 +14,7 @@ import type { RootKeys } from './root-keys';
 import type { Subject } from './vault';
 
 const secret = (): KeyObject => createSecretKey(randomBytes(32));
-const keys: RootKeys = { wrapKey: secret(), indexKey: secret(), pepperKey: secret(), tokenKeys: [] };
+const keys: RootKeys = { wrapKey: secret(), indexKey: secret(), pepperKey: secret(), ledgerKey: secret(), tokenKeys: [] };
 const jane: Subject = { subjectId: 'patient-1', tenantId: 'tenant-1' };
 const john: Subject = { subjectId: 'patient-2', tenantId: 'tenant-1' };
 const janeElsewhere: Subject = { subjectId: 'patient-1', tenantId: 'tenant-2' };
@@ -169,6 +169,7 @@ describe('KeyRing', () => {
       ['wrapKey', 'wrong_root_key'],
       ['indexKey', 'wrong_index_key'],
       ['pepperKey', 'wrong_pepper_key'],
+      ['ledgerKey', 'wrong_ledger_key'],
     ] as const)('SEC-84 a wrong %s refuses, with data and without', async (name, code) => {
       await expect(verify({ [name]: secret() })).rejects.toThrow(new CryptoError(code));
       await make(jane);

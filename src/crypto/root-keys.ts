@@ -9,7 +9,7 @@ export interface TokenKey {
 
 /**
  * The keys that never stand in the database. A provider makes them (`loadKeyFiles`; a KMS later); everything else is derived from them or
- * wrapped by them. The three secret keys have 256 bits and differ from each other.
+ * wrapped by them. The four secret keys have 256 bits and differ from each other.
  */
 export interface RootKeys {
   /** Wraps the key-encryption keys. */
@@ -18,6 +18,8 @@ export interface RootKeys {
   readonly indexKey: KeyObject;
   /** Seals password hashes. */
   readonly pepperKey: KeyObject;
+  /** Root of the keys that sign checkpoints and cosignatures. */
+  readonly ledgerKey: KeyObject;
   /** At least one; the first one signs, all of them verify. */
   readonly tokenKeys: readonly TokenKey[];
 }

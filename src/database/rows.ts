@@ -5,7 +5,7 @@ import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata.js';
  * Hot writes without a query builder. TypeORM's builders write numbers into the text of a statement, so each one is compiled anew; here the text
  * of a statement depends on the entity only, and the driver's statement cache serves every row.
  */
-const texts = new WeakMap<EntityMetadata, string>();
+const inserts = new WeakMap<EntityMetadata, { readonly text: string; readonly columns: readonly ColumnMetadata[] }>();
 
 function runnerOf(tx: EntityManager): QueryRunner {
   if (!tx.queryRunner?.isTransactionActive) throw new Error('rows are written inside a transaction');
@@ -16,17 +16,25 @@ function stored(tx: EntityManager, column: ColumnMetadata, row: object): unknown
   return tx.dataSource.driver.preparePersistentValue(Reflect.get(row, column.propertyName), column) as unknown;
 }
 
-/** Inserts one whole row; every column of the entity must be given. */
-export async function insertRow<T extends ObjectLiteral>(tx: EntityManager, entity: EntityTarget<T>, row: T): Promise<void> {
-  const metadata = tx.dataSource.getMetadata(entity);
-  const { columns } = metadata;
+function insertOf(tx: EntityManager, metadata: EntityMetadata): { readonly text: string; readonly columns: readonly ColumnMetadata[] } {
+  const known = inserts.get(metadata);
+  if (known) return known;
   const { driver } = tx.dataSource;
-  let text = texts.get(metadata);
-  if (text === undefined) {
-    const names = columns.map((column) => driver.escape(column.databaseName)).join(', ');
-    const places = columns.map((column, index) => driver.createParameter(column.databaseName, index)).join(', ');
-    texts.set(metadata, (text = `INSERT INTO ${driver.escape(metadata.tableName)} (${names}) VALUES (${places})`));
-  }
+  const columns = metadata.columns.filter((column) => !column.isGenerated);
+  const names = columns.map((column) => driver.escape(column.databaseName)).join(', ');
+  const places = columns.map((column, index) => driver.createParameter(column.databaseName, index)).join(', ');
+  const made = { text: `INSERT INTO ${driver.escape(metadata.tableName)} (${names}) VALUES (${places})`, columns };
+  inserts.set(metadata, made);
+  return made;
+}
+
+/** Inserts one whole row; every column of the entity must be given but those that the database counts up (`Counted`). */
+export async function insertRow<T extends ObjectLiteral, Counted extends keyof T = never>(
+  tx: EntityManager,
+  entity: EntityTarget<T>,
+  row: Omit<T, Counted>,
+): Promise<void> {
+  const { text, columns } = insertOf(tx, tx.dataSource.getMetadata(entity));
   await runnerOf(tx).query(
     text,
     columns.map((column) => stored(tx, column, row)),

@@ -1,7 +1,7 @@
 import { IsIn, IsOptional, IsString, Length } from 'class-validator';
 import { PageQuery } from '../common/page';
 import { StaffResponse } from '../hospital/hospital.dto';
-import { RecordSummaryResponse, SealResponse } from '../record/record.dto';
+import { RecordSummaryResponse, SealedPlace } from '../record/record.dto';
 
 export class AskDto {
   /** @example "Since when do you feel the pain in the chest?" */
@@ -44,7 +44,7 @@ export class QuestionPage {
 
 export class AnsweredResponse {
   question!: QuestionResponse;
-  sealed!: SealResponse;
+  sealed!: SealedPlace;
 }
 
 export class EntryCountResponse {

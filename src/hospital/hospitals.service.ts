@@ -74,6 +74,14 @@ export class HospitalsService {
     return manager.getRepository(HospitalEntity).existsBy({ id });
   }
 
+  /** The hospital of a server that has just one; else null. */
+  async only(): Promise<string | null> {
+    const [first, second] = await this.database.reader
+      .getRepository(HospitalEntity)
+      .find({ select: { id: true }, order: { id: 'ASC' }, take: 2 });
+    return first && !second ? first.id : null;
+  }
+
   /** Names by id, for views that say where something was done. */
   async names(manager: EntityManager, ids: readonly string[]): Promise<Map<string, string>> {
     if (ids.length === 0) return new Map();

@@ -2,12 +2,13 @@ import { Global, Module } from '@nestjs/common';
 import { AuthorKeysService } from './author-keys.service';
 import { LedgerController } from './ledger.controller';
 import { LedgerService } from './ledger.service';
+import { ProofsService } from './proofs.service';
 import { VerificationService } from './verification.service';
 
 @Global()
 @Module({
   controllers: [LedgerController],
-  providers: [AuthorKeysService, LedgerService, VerificationService],
-  exports: [LedgerService, VerificationService],
+  providers: [AuthorKeysService, LedgerService, ProofsService, VerificationService],
+  exports: [LedgerService, ProofsService, VerificationService],
 })
 export class LedgerModule {}

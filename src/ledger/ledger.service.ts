@@ -8,6 +8,7 @@ import { KeyRing } from '../crypto/key-ring.service';
 import type { Vault } from '../crypto/vault';
 import { insertRow, selectRows, updateRows } from '../database/rows';
 import { HospitalsService } from '../hospital/hospitals.service';
+import { TlogService } from '../tlog/tlog.service';
 import { AuthorKeysService } from './author-keys.service';
 import { signAttestation } from './core/attestation';
 import { b64u, b64uDecode, sha256, ZERO_HASH } from './core/bytes';
@@ -55,12 +56,13 @@ export class LedgerService {
   constructor(
     private readonly hospitals: HospitalsService,
     private readonly authorKeys: AuthorKeysService,
+    private readonly tlog: TlogService,
     private readonly keyRing: KeyRing,
     private readonly clock: Clock,
   ) {}
 
   /**
-   * Appends one block to the patient's chain, in the caller's transaction: all of it is stored, or none. The cost does not depend on the length of the
+   * Appends one block to the patient's chain and queues it for the log, in the caller's transaction: all of it is stored, or none. The cost does not depend on the length of the
    * chain. If the process dies here, nothing is stored, for the caller's commit is the only one; the author's private key then signed a block
    * that nobody ever sees.
    */
@@ -231,6 +233,7 @@ export class LedgerService {
     await tx.getRepository(BlockEntity).insert(block);
     const chain = { chainId, patientId: grant.patientId, hospitalId: grant.hospitalId, height: 0, headHash: hash };
     await tx.getRepository(ChainEntity).insert(chain);
+    await this.tlog.queue(tx, grant.hospitalId, 'block', hash);
     return chain;
   }
 
@@ -247,6 +250,7 @@ export class LedgerService {
     await insertRow(tx, BlockEntity, { chainId, height, blockHash: hash, prevHash: head.headHash, header, ...rest });
     const moved = await updateRows(tx, ChainEntity, { chainId, height: head.height }, { height, headHash: hash });
     if (moved !== 1) throw new ApiError('unavailable', 'The chain moved meanwhile; try again');
+    await this.tlog.queue(tx, grant.hospitalId, 'block', hash);
     grant.note({ headHeight: height });
     return {
       recordId: rest.recordId,

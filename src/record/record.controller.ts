@@ -149,10 +149,10 @@ export class RecordController {
   @Roles('DOCTOR')
   @Api('records', 'Seals a draft into the patient’s chain: from now on nothing changes it', SealResponse, {
     status: 201,
-    problems: ['not_found', 'record_sealed'],
+    problems: ['not_found', 'record_sealed', 'log_halted'],
   })
-  seal(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Query() _query: SealQuery): Promise<SealResponse> {
-    return this.sealing.seal(actor, id);
+  seal(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Query() query: SealQuery): Promise<SealResponse> {
+    return this.sealing.seal(actor, id, query.wait);
   }
 
   @Post('records/:id/corrections')
@@ -160,14 +160,15 @@ export class RecordController {
   @Api('records', 'Adds to, corrects or retracts a sealed record by a new sealed record', SealResponse, {
     status: 201,
     idempotent: true,
-    problems: ['not_found', 'conflict', 'invalid_resource'],
+    problems: ['not_found', 'conflict', 'invalid_resource', 'log_halted'],
   })
   correct(
     @CurrentActor() actor: Actor,
     @IdParam('id') id: string,
+    @Query() query: SealQuery,
     @Body() dto: CorrectionDto,
     @ExactMember('resource') text: string | undefined,
   ): Promise<SealResponse> {
-    return this.sealing.correct(actor, id, dto, text);
+    return this.sealing.correct(actor, id, dto, text, query.wait);
   }
 }

@@ -96,11 +96,17 @@ export class RecordQuery extends PageQuery {
   kind?: string;
 }
 
+/** How far a seal has come. */
+export const PROVEN = ['sealed', 'logged', 'witnessed'] as const;
+
 export class SealQuery {
-  /** What the answer waits for. Only `sealed` is offered; the log and its witnesses come later, and must not be promised silently. */
+  /**
+   * What the answer waits for: `sealed` (stored), `logged` (under a published checkpoint), `witnessed` (and cosigned by the quorum). When time is up the
+   * answer says how far it has come; it stays sealed in any case.
+   */
   @IsOptional()
-  @IsIn(['sealed'])
-  wait?: 'sealed';
+  @IsIn(PROVEN)
+  wait: (typeof PROVEN)[number] = 'logged';
 }
 
 export class EntriesQuery extends PageQuery {
@@ -122,13 +128,23 @@ export class AttachmentResponse {
 }
 
 /** Where a record was sealed. */
-export class SealResponse {
+export class SealedPlace {
   recordId!: string;
   chainId!: string;
   height!: number;
   /** Hex. */
   blockHash!: string;
   sealedAt!: string;
+}
+
+/** Where a record was sealed, and what proves it. */
+export class SealResponse extends SealedPlace {
+  /** `sealed`, `logged` or `witnessed`. */
+  state!: string;
+  /** Index of the block's leaf in the hospital's log; null when it has none yet. */
+  leafIndex!: number | null;
+  /** Proof to keep (C2SP tlog-proof); null when there is none yet: ask for it later. */
+  receipt!: string | null;
 }
 
 export class AmendedByResponse {

@@ -10,8 +10,10 @@ import { withExtension } from '../common/json-text';
 import { KeyRing } from '../crypto/key-ring.service';
 import { insertRow, updateRows } from '../database/rows';
 import { LedgerService, type SealedBlock, type SealInput } from '../ledger/ledger.service';
+import { ProofsService } from '../ledger/proofs.service';
+import type { Proven } from '../tlog/tlog.service';
 import { CLINICAL_TYPES } from './fhir-validation';
-import type { CorrectionDto, SealResponse } from './record.dto';
+import type { CorrectionDto, SealedPlace, SealResponse } from './record.dto';
 import { AttachmentEntity, RecordEntity } from './record.entity';
 import { RecordsService, recordTarget, sealedError } from './records.service';
 import { amendmentText, assertResource, attachmentExtension } from './resources';
@@ -35,13 +37,15 @@ export class SealingService {
     private readonly access: AccessService,
     private readonly records: RecordsService,
     private readonly ledger: LedgerService,
+    private readonly proofs: ProofsService,
     private readonly keyRing: KeyRing,
     private readonly clock: Clock,
   ) {}
 
   /** Seals a draft; its files' hashes become part of what is sealed (R30). Asked again, the author gets the same answer. */
-  seal(actor: Actor, id: string): Promise<SealResponse> {
-    return this.access.change(actor, 'record.seal', recordTarget(id), async (tx, grant) => {
+  async seal(actor: Actor, id: string, wait: Proven): Promise<SealResponse> {
+    this.proofs.assertOffered(wait);
+    const block = await this.access.change(actor, 'record.seal', recordTarget(id), async (tx, grant) => {
       const row = await this.records.find(tx, id);
       grant.note({ kind: row.kind });
       if (row.status === 'sealed') {
@@ -65,15 +69,17 @@ export class SealingService {
         blockHash: block.blockHash,
       };
       await updateRows(tx, RecordEntity, { id }, changes);
-      return toResponse(block);
+      return toPlace(block);
     });
+    return this.settle(block, wait);
   }
 
   /** Adds to, corrects or retracts a sealed record by a new sealed record that refers to it. `resourceText` is the exact text that was sent. */
-  correct(actor: Actor, id: string, dto: CorrectionDto, resourceText: string | undefined): Promise<SealResponse> {
+  async correct(actor: Actor, id: string, dto: CorrectionDto, resourceText: string | undefined, wait: Proven): Promise<SealResponse> {
     if ((dto.kind === 'retraction') === (resourceText !== undefined))
       throw invalid('resource', dto.kind === 'retraction' ? 'must be absent for a retraction' : 'is required');
-    return this.access.change(actor, 'record.correct', recordTarget(id), async (tx, grant) => {
+    this.proofs.assertOffered(wait);
+    const correction = await this.access.change(actor, 'record.correct', recordTarget(id), async (tx, grant) => {
       const original = await this.records.find(tx, id);
       if (original.status !== 'sealed' || original.blockHash === null) throw new ApiError('conflict', 'A draft is changed, not corrected');
       const kind =
@@ -91,8 +97,9 @@ export class SealingService {
       const block = await this.ledger.seal(tx, grant, seal);
       await this.insertSealed(tx, grant, { id: recordId, kind, amends: id, amendment }, block);
       grant.note({ kind, subjectId: recordId });
-      return toResponse(block);
+      return toPlace(block);
     });
+    return this.settle(correction, wait);
   }
 
   /** Seals finished records one after another in the caller's transaction: all of them, or none. */
@@ -149,12 +156,17 @@ export class SealingService {
     }, text);
   }
 
-  private async sealedAlready(tx: EntityManager, grant: Grant, row: RecordEntity): Promise<SealResponse> {
-    const place = await this.ledger.placeOf(tx, grant, row.id);
-    return { ...place, sealedAt: isoTime(place.sealedAt) };
+  private async sealedAlready(tx: EntityManager, grant: Grant, row: RecordEntity): Promise<SealedPlace> {
+    return toPlace(await this.ledger.placeOf(tx, grant, row.id));
+  }
+
+  /** Outside any transaction: what is sealed stays sealed, whatever the log does. */
+  private async settle(block: SealedPlace, wait: Proven): Promise<SealResponse> {
+    const proof = await this.proofs.settle(block.recordId, block.blockHash, wait);
+    return { ...block, state: proof?.state ?? 'sealed', leafIndex: proof?.leafIndex ?? null, receipt: proof?.receipt ?? null };
   }
 }
 
-function toResponse(block: SealedBlock): SealResponse {
+function toPlace(block: SealedBlock): SealedPlace {
   return { ...block, sealedAt: isoTime(block.sealedAt) };
 }

@@ -56,7 +56,15 @@ describe('R28 a fresh folder', () => {
     await app.close();
     const files = readdirSync(dir, { recursive: true }) as string[];
     expect(files).toEqual(
-      expect.arrayContaining(['ehr.sqlite', 'keys', 'keys/index.key', 'keys/pepper.key', 'keys/root.key', 'logs/ehr.log']),
+      expect.arrayContaining([
+        'ehr.sqlite',
+        'keys',
+        'keys/index.key',
+        'keys/ledger.key',
+        'keys/pepper.key',
+        'keys/root.key',
+        'logs/ehr.log',
+      ]),
     );
     expect(files.filter((file) => /^keys\/token-.{43}\.pem$/.test(file))).toHaveLength(1);
     for (const file of files.filter((name) => name.startsWith('keys') || name.endsWith('.log')))
@@ -146,12 +154,13 @@ describe('R22 keys and connection come from configuration', () => {
     ['another root key', (dir) => otherKey(dir, 'root.key'), 'wrong_root_key'],
     ['another index key', (dir) => otherKey(dir, 'index.key'), 'wrong_index_key'],
     ['another pepper', (dir) => otherKey(dir, 'pepper.key'), 'wrong_pepper_key'],
+    ['another ledger key', (dir) => otherKey(dir, 'ledger.key'), 'wrong_ledger_key'],
     ['index key and pepper swapped', (dir) => swap(join(dir, 'keys/index.key'), join(dir, 'keys/pepper.key')), 'wrong_index_key'],
     ['a key that is no key', (dir) => writeFileSync(join(dir, 'keys/root.key'), 'password'), 'key_file_malformed'],
     ['a key that others can read', (dir) => chmodSync(join(dir, 'keys/root.key'), 0o644), 'key_file_permissions'],
     [
       'the keys of another installation',
-      (dir) => ['root.key', 'index.key', 'pepper.key'].forEach((name) => otherKey(dir, name)),
+      (dir) => ['root.key', 'index.key', 'pepper.key', 'ledger.key'].forEach((name) => otherKey(dir, name)),
       'wrong_root_key',
     ],
   ];
@@ -182,7 +191,7 @@ describe('R22 keys and connection come from configuration', () => {
       expect(existsSync(join(dir, 'keys'))).toBe(false);
       expect(existsSync(join(dir, 'elsewhere/ehr.log'))).toBe(true);
       const database = Buffer.concat(['other.db', 'other.db-wal'].map((file) => readFileSync(join(dir, file))));
-      for (const name of ['root.key', 'index.key', 'pepper.key']) {
+      for (const name of ['root.key', 'index.key', 'pepper.key', 'ledger.key']) {
         const hex = readFileSync(join(elsewhere, name), 'latin1').trim();
         for (const form of [Buffer.from(hex), Buffer.from(hex, 'hex'), Buffer.from(Buffer.from(hex, 'hex').toString('base64'))])
           expect(database.includes(form)).toBe(false);

@@ -36,10 +36,20 @@ test('R13 R14 R15 R16 a draft is changed, sealed, and never changed again', asyn
   expect((await colleagueA.api.put(`/records/${id}`, { resource }, { headers: { 'if-match': '"1"' } })).status).toBe(404);
   expect((await doctorA.api.put(`/records/${id}`, { resource }, { headers: { 'if-match': '"1"' } })).status).toBe(200);
   expect((await doctorA.api.put(`/records/${id}`, { resource }, { headers: { 'if-match': '"1"' } })).status).toBe(412);
-  expect((await doctorA.api.post(`/records/${id}/seal?wait=witnessed`)).status).toBe(400); // never promised silently
-  const sealed = await doctorA.api.post<{ height: number; blockHash: string }>(`/records/${id}/seal?wait=sealed`);
+  expect((await doctorA.api.post(`/records/${id}/seal?wait=for-ever`)).status).toBe(400);
+  // No witnesses are configured, so none are promised, and nothing is sealed.
+  expect((await doctorA.api.post(`/records/${id}/seal?wait=witnessed`)).status).toBe(400);
+  expect((await doctorA.api.get(`/records/${id}`)).body).toMatchObject({ status: 'draft' });
+  const sealed = await doctorA.api.post<Record<string, unknown>>(`/records/${id}/seal?wait=sealed`);
   expect(sealed.status).toBe(201);
-  expect((await doctorA.api.post(`/records/${id}/seal`)).body).toEqual(sealed.body);
+  expect(sealed.body).toMatchObject({ state: 'sealed', leafIndex: null, receipt: null });
+  const again = await doctorA.api.post<Record<string, unknown>>(`/records/${id}/seal`);
+  expect(again.body).toEqual({
+    ...sealed.body,
+    state: 'logged',
+    leafIndex: expect.any(Number),
+    receipt: expect.stringMatching(/^c2sp\.org\/tlog-proof@v1\n/),
+  });
   const refused = await doctorA.api.put<{ code: string; links: unknown }>(
     `/records/${id}`,
     { resource },

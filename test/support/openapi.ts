@@ -16,7 +16,8 @@ const document: Document | null = existsSync(file) ? (JSON.parse(readFileSync(fi
 const validators = new Map<string, ValidateFunction>();
 const patterns = Object.keys(document?.paths ?? {}).map((path) => ({
   path,
-  pattern: new RegExp(`^${path.replace(/\{[^}]+\}/g, '[^/]+')}$`),
+  // A parameter is one segment, but that of a tile, which is a path of its own.
+  pattern: new RegExp(`^${path.replace('{path}', '.+').replace(/\{[^}]+\}/g, '[^/]+')}$`),
 }));
 
 function validatorOf(key: string, schema: object): ValidateFunction {

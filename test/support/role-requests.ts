@@ -197,6 +197,12 @@ const onRecord = (rest: string, body?: (patientId: string) => unknown, options: 
 const at = (path: string): Maker => {
   return (scene) => ({ path: path.replace('HOSPITAL', scene.world.hospitalA.id).replace('AUTHOR', scene.world.doctorA.id) });
 };
+const ofLog = (rest: string): Maker => {
+  return async (scene) => {
+    await scene.record('sealed');
+    return { path: `/ledger/logs/${scene.world.hospitalA.id}/${rest}` };
+  };
+};
 const IF_FIRST: RequestOptions = { headers: { 'if-match': '"1"' } };
 const day = new Date().toISOString().slice(0, 10);
 
@@ -226,6 +232,12 @@ const PLANS: Readonly<Record<string, Maker>> = {
   'GET /health/live': at('//health/live'),
   'GET /health/ready': at('//health/ready'),
   'GET /metrics': at('//metrics'),
+  'GET /api/v1/ledger/logs': at('/ledger/logs'),
+  'GET /api/v1/ledger/checkpoint': at('/ledger/checkpoint'),
+  'GET /api/v1/ledger/tile/{path}': at('/ledger/tile/0/000.p/1'),
+  'GET /api/v1/ledger/logs/{hospitalId}/checkpoint': ofLog('checkpoint'),
+  'GET /api/v1/ledger/logs/{hospitalId}/policy': ofLog('policy'),
+  'GET /api/v1/ledger/logs/{hospitalId}/tile/{path}': ofLog('tile/0/000.p/1'),
   'POST /api/v1/auth/logout': own('/auth/logout'),
   'POST /api/v1/auth/password': own('/auth/password', { currentPassword: PASSWORD, newPassword: 'seven quiet lamps in snow' }),
   'GET /api/v1/auth/me': at('/auth/me'),

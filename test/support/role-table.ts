@@ -41,6 +41,12 @@ GET    /api/v1/hospitals                               |                 | 200  
 GET    /health/live                                    |                 | 200    .     .     .     .     .     .     .     .     .     | says only that it runs
 GET    /health/ready                                   |                 | 200    .     .     .     .     .     .     .     .     .     | says only that it can serve
 GET    /metrics                                        |                 | 200    .     .     .     .     .     .     .     .     .     | counts by route, no ids
+GET    /api/v1/ledger/logs                             |                 | 200    .     .     .     .     .     .     .     .     .     | who verifies us needs no permission: hashes and keys only
+GET    /api/v1/ledger/checkpoint                       | two hospitals   | 404    .     .     .     .     .     .     .     .     .     | as above
+GET    /api/v1/ledger/tile/{path}                      | two hospitals   | 404    .     .     .     .     .     .     .     .     .     | as above
+GET    /api/v1/ledger/logs/{hospitalId}/checkpoint     | of HOSP         | 200    .     .     .     .     .     .     .     .     .     | as above
+GET    /api/v1/ledger/logs/{hospitalId}/policy         | of HOSP         | 200    .     .     .     .     .     .     .     .     .     | as above
+GET    /api/v1/ledger/logs/{hospitalId}/tile/{path}    | of HOSP         | 200    .     .     .     .     .     .     .     .     .     | as above
 
 POST   /api/v1/auth/logout                             | own             | 401    204   .     .     .     .     .     .     .     .     |
 POST   /api/v1/auth/password                           | own             | 401    204   .     .     .     .     .     .     .     .     |

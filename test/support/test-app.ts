@@ -34,6 +34,7 @@ export const TEST_SETTINGS = {
   REQUESTS_PER_MINUTE: '1000000',
   LOGINS_PER_MINUTE: '1000000',
   PORT: '0',
+  LEDGER_CHECKPOINT_MS: '10',
 };
 
 export async function startTestApp(

@@ -1,0 +1,90 @@
+import type { EntityManager } from 'typeorm';
+import { insertRow } from '../database/rows';
+import { CheckpointEntity, CosignatureEntity, LogEntity, PendingEntity } from './tlog.entity';
+
+/** What one log needs to have done to it. */
+export interface LogWork {
+  readonly id: number;
+  readonly hospitalId: string;
+  readonly origin: string;
+  readonly size: number;
+  /** Entries without a place. */
+  readonly pending: number;
+  /** Newest checkpoint; -1 and 0 before the first. */
+  readonly signedSize: number;
+  readonly signedAt: number;
+}
+
+/** All logs that still grow: of each hospital the newest incarnation. One statement, whatever their number. */
+export async function workOf(manager: EntityManager): Promise<LogWork[]> {
+  const rows = await manager
+    .createQueryBuilder(LogEntity, 'l')
+    .select('l.id', 'id')
+    .addSelect('l.hospitalId', 'hospitalId')
+    .addSelect('l.origin', 'origin')
+    .addSelect('l.size', 'size')
+    .addSelect((query) => query.select('COUNT(*)').from(PendingEntity, 'p').where('p.logId = l.id'), 'pending')
+    .addSelect((query) => query.select('MAX(c.size)').from(CheckpointEntity, 'c').where('c.logId = l.id'), 'signedSize')
+    .addSelect((query) => query.select('MAX(c.signedAt)').from(CheckpointEntity, 'c').where('c.logId = l.id'), 'signedAt')
+    .where((query) => {
+      const newest = query.subQuery().select('MAX(n.incarnation)').from(LogEntity, 'n').where('n.hospitalId = l.hospitalId').getQuery();
+      return `l.incarnation = ${newest}`;
+    })
+    .orderBy('l.id')
+    .getRawMany<Record<keyof LogWork, string | number | null>>();
+  return rows.map((row) => ({
+    id: Number(row.id),
+    hospitalId: String(row.hospitalId),
+    origin: String(row.origin),
+    size: Number(row.size),
+    pending: Number(row.pending),
+    signedSize: Number(row.signedSize ?? -1),
+    signedAt: Number(row.signedAt ?? 0),
+  }));
+}
+
+/** The newest checkpoint of a log; null before the first. */
+export async function newestCheckpoint(manager: EntityManager, logId: number): Promise<CheckpointEntity | null> {
+  const [newest] = await manager.getRepository(CheckpointEntity).find({ where: { logId }, order: { size: 'DESC' }, take: 1 });
+  return newest ?? null;
+}
+
+export function storeCheckpoint(tx: EntityManager, checkpoint: CheckpointEntity): Promise<void> {
+  return insertRow(tx, CheckpointEntity, checkpoint);
+}
+
+/** Keeps a cosignature. The first one of a witness for a size stays: a later one says the same about another second. */
+export async function storeCosignature(tx: EntityManager, row: CosignatureEntity): Promise<void> {
+  const { logId, size, witness } = row;
+  if (!(await tx.getRepository(CosignatureEntity).existsBy({ logId, size, witness }))) await insertRow(tx, CosignatureEntity, row);
+}
+
+/** A checkpoint with the cosignatures that are stored for it, as one signed note. */
+export async function cosignedNote(manager: EntityManager, { logId, size, note }: CheckpointEntity): Promise<string> {
+  const lines = await manager.getRepository(CosignatureEntity).find({ where: { logId, size }, order: { witness: 'ASC' } });
+  return note + lines.map(({ line }) => line).join('');
+}
+
+/** The newest checkpoints above `index` that at least one witness cosigned, newest first. */
+export async function cosignedCheckpoints(
+  manager: EntityManager,
+  logId: number,
+  index: number,
+  limit: number,
+): Promise<CheckpointEntity[]> {
+  return manager
+    .createQueryBuilder(CheckpointEntity, 'c')
+    .where('c.logId = :logId AND c.size > :index', { logId, index })
+    .andWhere((query) => {
+      const cosigned = query.subQuery().select('1').from(CosignatureEntity, 's').where('s.logId = c.logId AND s.size = c.size').getQuery();
+      return `EXISTS ${cosigned}`;
+    })
+    .orderBy('c.size', 'DESC')
+    .limit(limit)
+    .getMany();
+}
+
+/** The largest size of this log that a witness has cosigned here; 0 when none. */
+export async function lastCosigned(manager: EntityManager, logId: number, witness: string): Promise<number> {
+  return (await manager.getRepository(CosignatureEntity).maximum('size', { logId, witness })) ?? 0;
+}

@@ -1,0 +1,176 @@
+import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { Clock } from '../common/clock';
+import { LOGS, type Logs } from '../common/logger';
+import { CONFIG, type Config } from '../config/config';
+import { Database } from '../database/database';
+import { checkpointText } from '../ledger/core/checkpoint';
+import { formatNote, signNote } from '../ledger/core/note';
+import { type LogWork, newestCheckpoint, storeCheckpoint, workOf } from './checkpoint-store';
+import { LogKeys } from './log-keys';
+import { BATCH, sequence } from './log-store';
+import { LogEntity, type CheckpointEntity } from './tlog.entity';
+import { TreeReader } from './tree-reader';
+import { type Halt, WitnessingService } from './witnessing.service';
+
+/** How often to look for entries that another process queued. */
+const TICK_MS = 1_000;
+
+/** What listeners learn: a checkpoint is published, or a witness has cosigned it. */
+export interface Published {
+  readonly logId: number;
+  readonly size: number;
+}
+
+/**
+ * Sequences and publishes, in the background: entries get their indexes in batches; when a log has grown and its last checkpoint is old enough, a new one is
+ * signed, stored, and only then seen by anybody (invariants I6, I7); then the witnesses are asked. Several processes may do this on one database: each step
+ * is one transaction with a compare-and-set, and the same tree gives the same checkpoint.
+ *
+ * If the process dies between any two steps, the next one that runs goes on from what is stored: queued entries are sequenced, a grown log is signed, a
+ * checkpoint without cosignatures is offered again.
+ */
+@Injectable()
+export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly halts = new Map<number, Halt>();
+  private readonly examined = new Set<number>();
+  private readonly listeners: ((published: Published) => void)[] = [];
+  private readonly backlogs = new Map<number, number>();
+  private running: Promise<void> = Promise.resolve();
+  private stopped = false;
+  private wake: () => void = () => undefined;
+  private nudged = false;
+
+  constructor(
+    private readonly database: Database,
+    private readonly witnessing: WitnessingService,
+    private readonly keys: LogKeys,
+    private readonly clock: Clock,
+    @Inject(CONFIG) private readonly config: Config,
+    @Inject(LOGS) private readonly logs: Logs,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.running = this.run();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopped = true;
+    this.nudge();
+    await this.running;
+  }
+
+  /** Something was queued. */
+  nudge(): void {
+    this.nudged = true;
+    this.wake();
+  }
+
+  onPublished(listener: (published: Published) => void): void {
+    this.listeners.push(listener);
+  }
+
+  /** Why this log takes no entries; undefined when it does. */
+  haltOf(logId: number): Halt | undefined {
+    return this.halts.get(logId);
+  }
+
+  /** Entries that wait for their place, as of the last look. */
+  backlogOf(logId: number): number {
+    return this.backlogs.get(logId) ?? 0;
+  }
+
+  /** Adds to the count until the next look. */
+  queued(logId: number): void {
+    this.backlogs.set(logId, this.backlogOf(logId) + 1);
+    this.nudge();
+  }
+
+  private async run(): Promise<void> {
+    while (!this.stopped) {
+      this.nudged = false;
+      let pause = TICK_MS;
+      try {
+        for (const work of await workOf(this.database.reader)) {
+          if (this.stopped) return;
+          pause = Math.min(pause, await this.advance(work));
+        }
+      } catch (error) {
+        this.logs.app.error({ err: error }, 'log publisher');
+      }
+      await this.sleep(pause);
+    }
+  }
+
+  private async sleep(ms: number): Promise<void> {
+    if (this.nudged && ms > 0) ms = 0;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.wake = () => undefined;
+  }
+
+  /** Does what one log needs now. @returns in how many ms it needs something again */
+  private async advance(work: LogWork): Promise<number> {
+    this.backlogs.set(work.id, work.pending);
+    if (!this.examined.has(work.id)) {
+      this.halt(work, await this.witnessing.examine(work));
+      this.examined.add(work.id);
+    }
+    if (this.halts.has(work.id)) return TICK_MS;
+    if (work.pending > 0) {
+      const taken = await this.database.transaction((tx) => sequence(tx, work.id));
+      this.backlogs.set(work.id, Math.max(0, this.backlogOf(work.id) - taken));
+      if (taken === BATCH) return 0;
+    }
+    const { checkpoint, dueIn } = await this.database.transaction((tx) => this.publish(tx, work));
+    if (checkpoint) this.announce(checkpoint);
+    const newest = checkpoint ?? (this.witnessing.witnesses.length > 0 ? await newestCheckpoint(this.database.reader, work.id) : null);
+    if (newest) void this.gather(work, newest);
+    return dueIn;
+  }
+
+  /** Signs the tree when it has grown and the last checkpoint is old enough. */
+  private async publish(tx: EntityManager, { id, origin }: LogWork): Promise<{ checkpoint: CheckpointEntity | null; dueIn: number }> {
+    const log = await tx.getRepository(LogEntity).findOneByOrFail({ id });
+    const last = await newestCheckpoint(tx, id);
+    if (last && log.size <= last.size) return { checkpoint: null, dueIn: TICK_MS };
+    const signedAt = this.clock.now();
+    // A clock that was set back must not stop the log: an instant in the future counts as long ago.
+    const age = last ? signedAt - last.signedAt : Infinity;
+    const { checkpointMs } = this.config.ledger;
+    if (age >= 0 && age < checkpointMs) return { checkpoint: null, dueIn: checkpointMs - age };
+    const root = await new TreeReader(tx, id).root(BigInt(log.size));
+    const text = checkpointText({ origin, size: BigInt(log.size), root });
+    const checkpoint = {
+      logId: id,
+      size: log.size,
+      signedAt,
+      note: formatNote({ text, signatures: [signNote(text, this.keys.log(origin))] }),
+    };
+    await storeCheckpoint(tx, checkpoint);
+    return { checkpoint, dueIn: TICK_MS };
+  }
+
+  private async gather(work: LogWork, checkpoint: CheckpointEntity): Promise<void> {
+    try {
+      this.halt(work, await this.witnessing.gather(work, checkpoint, () => Promise.resolve(this.announce(checkpoint))));
+    } catch (error) {
+      this.logs.app.error({ err: error }, 'witnesses');
+    }
+  }
+
+  private announce({ logId, size }: Published): void {
+    for (const listener of this.listeners) listener({ logId, size });
+  }
+
+  private halt(work: LogWork, halt: Halt | null): void {
+    if (halt === null) return;
+    this.halts.set(work.id, halt);
+    this.logs.app.fatal({ origin: work.origin, halt }, 'the log is halted: nothing is sealed or signed in it until its operator acts');
+  }
+}

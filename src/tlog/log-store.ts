@@ -1,0 +1,99 @@
+import type { EntityManager } from 'typeorm';
+import { ApiError } from '../common/errors';
+import { insertRow, updateRows } from '../database/rows';
+import { HASH_BYTES } from '../ledger/core/bytes';
+import { encodeEntry, type EntryKind, isEntryKind, type LogEntry } from '../ledger/core/entry';
+import { TILE_HEIGHT, TILE_WIDTH } from '../ledger/core/tiles';
+import { CompactRange, leafHash, type NodeId } from '../ledger/core/tree';
+import { LeafEntity, LogEntity, PendingEntity, TileEntity } from './tlog.entity';
+
+/** Entries that get their place in one transaction. */
+export const BATCH = 256;
+
+/** The log to which a hospital appends now; null before its first entry. */
+export async function currentLog(manager: EntityManager, hospitalId: string): Promise<LogEntity | null> {
+  const [newest] = await manager.getRepository(LogEntity).find({ where: { hospitalId }, order: { incarnation: 'DESC' }, take: 1 });
+  return newest ?? null;
+}
+
+/** Begins an empty log. */
+export async function beginLog(tx: EntityManager, log: Pick<LogEntity, 'hospitalId' | 'incarnation' | 'origin'>): Promise<LogEntity> {
+  const last = await tx.getRepository(LogEntity).maximum('id', {});
+  const row: LogEntity = { ...log, id: (last ?? 0) + 1, size: 0, edge: Buffer.alloc(0) };
+  await insertRow(tx, LogEntity, row);
+  return row;
+}
+
+/** Lets an entry wait for its place. */
+export function queueEntry(tx: EntityManager, logId: number, { kind, hash }: LogEntry): Promise<void> {
+  return insertRow<PendingEntity, 'id'>(tx, PendingEntity, { logId, kind, hash });
+}
+
+/**
+ * Gives the entries that have waited longest their indexes, dense from the log's size: leaves, the tiles that become full and the new right edge, all in
+ * the caller's transaction. Whoever else does the same at this moment fails at the compare-and-set.
+ * @returns how many; at most {@link BATCH}
+ */
+export async function sequence(tx: EntityManager, logId: number): Promise<number> {
+  const log = await tx.getRepository(LogEntity).findOneByOrFail({ id: logId });
+  const waiting = await tx.getRepository(PendingEntity).find({ where: { logId }, order: { id: 'ASC' }, take: BATCH });
+  const last = waiting.at(-1);
+  if (!last) return 0;
+  const range = CompactRange.of(BigInt(log.size), splitHashes(log.edge));
+  const full: { node: NodeId; root: Buffer }[] = [];
+  for (const [offset, { kind, hash }] of waiting.entries()) {
+    await insertRow(tx, LeafEntity, { logId, leafIndex: log.size + offset, kind, hash });
+    range.append(leafHash(encodeEntry({ kind: knownKind(kind), hash })), (node, root) => {
+      if (node.level > 0 && node.level % TILE_HEIGHT === 0) full.push({ node, root });
+    });
+  }
+  for (const { node, root } of full) await storeTile(tx, logId, node, root);
+  const moved = { size: Number(range.size), edge: Buffer.concat(range.hashes) };
+  if ((await updateRows(tx, LogEntity, { id: logId, size: log.size }, moved)) !== 1)
+    throw new ApiError('unavailable', 'The log moved meanwhile');
+  await tx.createQueryBuilder().delete().from(PendingEntity).where('logId = :logId AND id <= :last', { logId, last: last.id }).execute();
+  return waiting.length;
+}
+
+/** A perfect subtree of height 8, 16, … is what a full tile spans. Lower tiles are stored before those above them. */
+async function storeTile(tx: EntityManager, logId: number, { level: height, index }: NodeId, root: Buffer): Promise<void> {
+  const level = height / TILE_HEIGHT - 1;
+  const tileIndex = Number(index);
+  const hashes = Buffer.concat(await partialTile(tx, logId, level, tileIndex));
+  if (hashes.length !== TILE_WIDTH * HASH_BYTES) throw new ApiError('integrity_error', 'Leaves of the log are missing');
+  await insertRow(tx, TileEntity, { logId, level, tileIndex, hashes, root });
+}
+
+/** The hashes of a tile from the rows that they are made of: leaves, or the roots of the tiles below. As many as there are, at most 256. */
+export async function partialTile(manager: EntityManager, logId: number, level: number, tileIndex: number): Promise<Buffer[]> {
+  const [from, to] = [tileIndex * TILE_WIDTH, (tileIndex + 1) * TILE_WIDTH];
+  if (level === 0) return (await leavesBetween(manager, logId, from, to)).map((entry) => leafHash(encodeEntry(entry)));
+  const rows = await manager
+    .createQueryBuilder(TileEntity, 't')
+    .select('t.root', 'root')
+    .where('t.logId = :logId AND t.level = :below AND t.tileIndex >= :from AND t.tileIndex < :to', { logId, below: level - 1, from, to })
+    .orderBy('t.tileIndex')
+    .getRawMany<{ root: Buffer }>();
+  return rows.map((row) => row.root);
+}
+
+/** The entries at the indexes from `from` to below `to`. */
+export async function leavesBetween(manager: EntityManager, logId: number, from: number, to: number): Promise<LogEntry[]> {
+  const rows = await manager
+    .createQueryBuilder(LeafEntity, 'l')
+    .select(['l.logId', 'l.leafIndex', 'l.kind', 'l.hash'])
+    .where('l.logId = :logId AND l.leafIndex >= :from AND l.leafIndex < :to', { logId, from, to })
+    .orderBy('l.leafIndex')
+    .getMany();
+  return rows.map(({ kind, hash }) => ({ kind: knownKind(kind), hash }));
+}
+
+/** Cuts a column of hashes into its hashes. */
+export function splitHashes(bytes: Buffer): Buffer[] {
+  return Array.from({ length: bytes.length / HASH_BYTES }, (_none, index) => bytes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES));
+}
+
+function knownKind(kind: number): EntryKind {
+  if (!isEntryKind(kind)) throw new ApiError('integrity_error', 'The log holds an entry of an unknown kind');
+  return kind;
+}

@@ -1,0 +1,93 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { notFound } from '../common/errors';
+import { Database } from '../database/database';
+import { HospitalsService } from '../hospital/hospitals.service';
+import { FormatError, HASH_BYTES } from '../ledger/core/bytes';
+import { encodeEntry } from '../ledger/core/entry';
+import { encodeEntryBundle, parseTilePath, TILE_WIDTH, tileWidthAt, type TileId } from '../ledger/core/tiles';
+import { formatVkey } from '../ledger/core/vkey';
+import { cosignedNote, newestCheckpoint, workOf } from './checkpoint-store';
+import { LogKeys } from './log-keys';
+import { LogPublisher } from './log-publisher.service';
+import { currentLog, leavesBetween } from './log-store';
+import { POLICY, type ServerPolicy } from './policy-file';
+import type { LogsResponse } from './tlog.dto';
+import type { LogEntity } from './tlog.entity';
+import { newTileCache, TreeReader } from './tree-reader';
+
+/** What the whole world may read of the logs: checkpoints, tiles, entries (C2SP tlog-tiles). Hashes only: nothing in it says anything about a person. */
+@Injectable()
+export class PublicationService {
+  private readonly tiles = newTileCache();
+
+  constructor(
+    private readonly database: Database,
+    private readonly hospitals: HospitalsService,
+    private readonly publisher: LogPublisher,
+    private readonly keys: LogKeys,
+    @Inject(POLICY) private readonly policy: ServerPolicy,
+  ) {}
+
+  async logs(): Promise<LogsResponse> {
+    const logs = (await workOf(this.database.reader)).map(({ id, hospitalId, origin, size, signedSize }) => ({
+      hospitalId,
+      origin,
+      vkey: formatVkey(this.keys.log(origin).key),
+      size,
+      signedSize: Math.max(0, signedSize),
+      halted: this.publisher.haltOf(id) ?? null,
+    }));
+    return { logs, witnessVkey: formatVkey(this.keys.witness.key) };
+  }
+
+  /** The newest checkpoint with its cosignatures. */
+  async checkpoint(hospitalId?: string): Promise<string> {
+    const { reader } = this.database;
+    const newest = await newestCheckpoint(reader, (await this.log(hospitalId)).id);
+    if (!newest) throw notFound();
+    return cosignedNote(reader, newest);
+  }
+
+  /**
+   * A tile or entry bundle, full or partial. Only leaves under a published checkpoint are shown.
+   * @param path as in C2SP tlog-tiles after `tile/`, e.g. `0/x001/067.p/12`, `entries/000`
+   */
+  async tile(path: string, hospitalId?: string): Promise<Buffer> {
+    const tile = tileOf(path);
+    const log = await this.log(hospitalId);
+    const signed = (await newestCheckpoint(this.database.reader, log.id))?.size ?? 0;
+    if (tile.width > tileWidthAt(tile.level, tile.index, BigInt(signed))) throw notFound();
+    const index = Number(tile.index);
+    if (tile.level === 'entries') {
+      const from = index * TILE_WIDTH;
+      const entries = await leavesBetween(this.database.reader, log.id, from, from + tile.width);
+      return encodeEntryBundle(entries.map((entry) => encodeEntry(entry)));
+    }
+    const hashes = await new TreeReader(this.database.reader, log.id, this.tiles).tile(tile.level, index);
+    return hashes.subarray(0, tile.width * HASH_BYTES);
+  }
+
+  /** What a verifier needs to check receipts of this log, in the form of C2SP tlog-policy: our log, our witnesses, our quorum. Compare the keys elsewhere. */
+  async policyText(hospitalId?: string): Promise<string> {
+    const { origin } = await this.log(hospitalId);
+    const vkey = formatVkey(this.keys.log(origin).key);
+    return `log ${vkey}\n${this.policy.witnessLines}`;
+  }
+
+  /** The log of a hospital; without a name, of the only hospital of this server. */
+  private async log(hospitalId: string | undefined): Promise<LogEntity> {
+    const id = hospitalId ?? (await this.hospitals.only());
+    const log = id === null ? null : await currentLog(this.database.reader, id);
+    if (!log) throw notFound();
+    return log;
+  }
+}
+
+function tileOf(path: string): TileId {
+  try {
+    return parseTilePath(path);
+  } catch (error) {
+    if (error instanceof FormatError) throw notFound();
+    throw error;
+  }
+}

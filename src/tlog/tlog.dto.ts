@@ -1,0 +1,21 @@
+/** One hospital's transparency log. */
+export class LogResponse {
+  hospitalId!: string;
+  /** First line of its checkpoints. */
+  origin!: string;
+  /** Public key of its checkpoints as a C2SP signed-note verifier key. */
+  vkey!: string;
+  /** Leaves. */
+  size!: number;
+  /** Leaves under the newest checkpoint; 0 before the first. */
+  signedSize!: number;
+  /** ROLLBACK, CHECKPOINT_INVALID or CONSISTENCY_INVALID when the log is halted, else null. */
+  halted!: string | null;
+}
+
+/** The logs of this server, and the key with which it cosigns the logs of others. */
+export class LogsResponse {
+  logs!: LogResponse[];
+  /** C2SP signed-note verifier key of type 4 (cosignature/v1). */
+  witnessVkey!: string;
+}

@@ -1,0 +1,71 @@
+import { Column, Entity, Index, PrimaryColumn, PrimaryGeneratedColumn } from 'typeorm';
+import { IdColumn, InstantColumn } from '../common/columns';
+import { BINARY_COLUMN } from '../crypto/column-types';
+
+/** One transparency log: what a hospital appends to. After a restore from an old copy the hospital begins a new one (its next incarnation). */
+@Entity('log')
+@Index(['hospitalId', 'incarnation'], { unique: true })
+export class LogEntity {
+  @PrimaryColumn({ type: 'integer' }) id!: number;
+  @IdColumn() hospitalId!: string;
+  /** 1, 2, … */
+  @Column({ type: 'integer' }) incarnation!: number;
+  /** First line of its checkpoints (C2SP tlog-checkpoint). */
+  @Index({ unique: true }) @Column({ type: 'varchar', length: 255 }) origin!: string;
+  /** Leaves so far. Moves by compare-and-set only. */
+  @Column({ type: 'integer' }) size!: number;
+  /** Roots of the perfect subtrees of the tree's right edge, from left to right, 32 bytes each. */
+  @Column({ type: BINARY_COLUMN }) edge!: Buffer;
+}
+
+/** An entry that waits for its place; written in the transaction of what it stands for. Taken in the order of `id`. */
+@Entity('log_pending')
+export class PendingEntity {
+  @PrimaryGeneratedColumn() id!: number;
+  @Index() @Column({ type: 'integer' }) logId!: number;
+  /** `EntryKind` of docs/ledger-format.md. */
+  @Column({ type: 'integer' }) kind!: number;
+  @Column({ type: BINARY_COLUMN }) hash!: Buffer;
+}
+
+/** A leaf: what stands at this index, for ever. One thing has at most one leaf. Triggers refuse UPDATE and DELETE. */
+@Entity('log_leaf')
+@Index(['hash', 'logId'], { unique: true })
+export class LeafEntity {
+  @PrimaryColumn({ type: 'integer' }) logId!: number;
+  @PrimaryColumn({ type: 'integer' }) leafIndex!: number;
+  @Column({ type: 'integer' }) kind!: number;
+  @Column({ type: BINARY_COLUMN }) hash!: Buffer;
+}
+
+/** A full tile of 256 hashes (C2SP tlog-tiles). Triggers refuse UPDATE and DELETE. */
+@Entity('log_tile')
+export class TileEntity {
+  @PrimaryColumn({ type: 'integer' }) logId!: number;
+  @PrimaryColumn({ type: 'integer' }) level!: number;
+  @PrimaryColumn({ type: 'integer' }) tileIndex!: number;
+  @Column({ type: BINARY_COLUMN }) hashes!: Buffer;
+  /** Hash of the tree over the 256: what the tile of the level above holds. */
+  @Column({ type: BINARY_COLUMN }) root!: Buffer;
+}
+
+/** A checkpoint that this server signed: at most one for a size. Triggers refuse UPDATE and DELETE. */
+@Entity('log_checkpoint')
+export class CheckpointEntity {
+  @PrimaryColumn({ type: 'integer' }) logId!: number;
+  @PrimaryColumn({ type: 'integer' }) size!: number;
+  @InstantColumn() signedAt!: number;
+  /** The signed note, to the byte. */
+  @Column({ type: 'text' }) note!: string;
+}
+
+/** A witness' statement about a checkpoint. Triggers refuse UPDATE and DELETE. */
+@Entity('log_cosignature')
+export class CosignatureEntity {
+  @PrimaryColumn({ type: 'integer' }) logId!: number;
+  @PrimaryColumn({ type: 'integer' }) size!: number;
+  /** Name of the witness' key. */
+  @PrimaryColumn({ type: 'varchar', length: 255 }) witness!: string;
+  /** The signature line of the note, with its newline. */
+  @Column({ type: 'text' }) line!: string;
+}

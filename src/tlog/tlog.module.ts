@@ -1,0 +1,25 @@
+import { Global, Module } from '@nestjs/common';
+import { CONFIG, type Config } from '../config/config';
+import { LogKeys } from './log-keys';
+import { LogPublisher } from './log-publisher.service';
+import { POLICY, readPolicy } from './policy-file';
+import { PublicationService } from './publication.service';
+import { TlogController } from './tlog.controller';
+import { TlogService } from './tlog.service';
+import { WitnessingService } from './witnessing.service';
+
+/** The transparency logs: one per hospital, of everything that is sealed. */
+@Global()
+@Module({
+  controllers: [TlogController],
+  providers: [
+    { provide: POLICY, inject: [CONFIG], useFactory: ({ ledger }: Config) => readPolicy(ledger.policyFile) },
+    LogKeys,
+    WitnessingService,
+    LogPublisher,
+    TlogService,
+    PublicationService,
+  ],
+  exports: [POLICY, LogKeys, LogPublisher, TlogService, PublicationService],
+})
+export class TlogModule {}

@@ -1,0 +1,160 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Clock } from '../common/clock';
+import { LOGS, type Logs } from '../common/logger';
+import { Database } from '../database/database';
+import { type Policy, verifyCheckpoint } from '../ledger/core/policy';
+import { lastCosigned, newestCheckpoint, storeCosignature } from './checkpoint-store';
+import { LogKeys } from './log-keys';
+import { POLICY } from './policy-file';
+import { LogEntity, type CheckpointEntity } from './tlog.entity';
+import { newTileCache, TreeReader } from './tree-reader';
+import { checkpointAt, offerCheckpoint, type Witness, type WitnessReply } from './witness-client';
+
+const FIRST_PAUSE_MS = 2_000;
+const LONGEST_PAUSE_MS = 60_000;
+
+/** Why a log signs nothing more. `ROLLBACK`: a witness has seen a later state than ours, or another one of the same size. */
+export type Halt = 'ROLLBACK' | 'CHECKPOINT_INVALID' | 'CONSISTENCY_INVALID';
+
+interface Acquaintance {
+  /** What it has cosigned last, as far as we know. */
+  size: number;
+  failures: number;
+  /** Not asked before this instant. */
+  notBefore: number;
+  asking: boolean;
+}
+
+/** Asks the witnesses of the policy: for cosignatures, and at the start for what they saw last. */
+@Injectable()
+export class WitnessingService {
+  private readonly tiles = newTileCache();
+  private readonly known = new Map<string, Acquaintance>();
+
+  constructor(
+    private readonly database: Database,
+    private readonly keys: LogKeys,
+    private readonly clock: Clock,
+    @Inject(LOGS) private readonly logs: Logs,
+    @Inject(POLICY) private readonly policy: Policy,
+  ) {}
+
+  /** The witnesses that can be asked. */
+  get witnesses(): readonly Witness[] {
+    return this.policy.witnesses.filter((witness) => witness.url !== undefined);
+  }
+
+  /** The policy under which a checkpoint of this log is witnessed. */
+  policyFor(origin: string): Policy {
+    return { ...this.policy, logs: [{ key: this.keys.log(origin).key }] };
+  }
+
+  /**
+   * Compares our last checkpoint with the stored tree and with what the witnesses saw (start-up after a restore from an old copy). A witness that does not
+   * answer is no reason to stop: it will refuse when it is asked for a cosignature.
+   */
+  async examine(log: Pick<LogEntity, 'id' | 'origin'>): Promise<Halt | null> {
+    const { reader } = this.database;
+    const newest = await newestCheckpoint(reader, log.id);
+    const own = newest && verifyCheckpoint(newest.note, { ...this.policyFor(log.origin), witnesses: [] });
+    if (own && ('invalid' in own || own.checkpoint.origin !== log.origin)) return 'CHECKPOINT_INVALID';
+    const current = (await reader.getRepository(LogEntity).findOneByOrFail({ id: log.id })).size;
+    const size = own?.checkpoint.size ?? 0n;
+    if (own && (size > BigInt(current) || !(await this.fits(log.id, size, own.checkpoint.root)))) return 'CONSISTENCY_INVALID';
+    const contradicted = await Promise.all(this.witnesses.map((witness) => this.contradicts(witness, log, size)));
+    return contradicted.includes(true) ? 'ROLLBACK' : null;
+  }
+
+  /** Asks every witness that has not cosigned this checkpoint and may be asked again; calls `stored` after each new cosignature. */
+  async gather(log: Pick<LogEntity, 'id' | 'origin'>, checkpoint: CheckpointEntity, stored: () => Promise<void>): Promise<Halt | null> {
+    const halts = await Promise.all(this.witnesses.map((witness) => this.askOnce(witness, log, checkpoint, stored)));
+    return halts.find((halt) => halt !== null) ?? null;
+  }
+
+  private async askOnce(
+    witness: Witness,
+    log: Pick<LogEntity, 'id' | 'origin'>,
+    checkpoint: CheckpointEntity,
+    stored: () => Promise<void>,
+  ): Promise<Halt | null> {
+    const peer = await this.acquaintance(witness, log.id);
+    if (peer.asking || peer.size >= checkpoint.size || this.clock.now() < peer.notBefore) return null;
+    peer.asking = true;
+    try {
+      return await this.offer(witness, peer, log, checkpoint, stored);
+    } finally {
+      peer.asking = false;
+    }
+  }
+
+  private async offer(
+    witness: Witness,
+    peer: Acquaintance,
+    log: Pick<LogEntity, 'id' | 'origin'>,
+    checkpoint: CheckpointEntity,
+    stored: () => Promise<void>,
+  ): Promise<Halt | null> {
+    let reply = await this.send(witness, peer.size, log.id, checkpoint);
+    if (reply.said === 'other-size' && reply.size <= BigInt(checkpoint.size)) {
+      peer.size = Number(reply.size);
+      reply = await this.send(witness, peer.size, log.id, checkpoint);
+    }
+    if (reply.said === 'other-size' || reply.said === 'inconsistent') {
+      // Anybody on the line can claim that: only a checkpoint with our own signature on it stops us.
+      if (await this.contradicts(witness, log, BigInt(checkpoint.size)))
+        return this.tell(witness, log, 'it has seen another tree', 'ROLLBACK');
+    }
+    if (reply.said !== 'cosigned') {
+      peer.failures += 1;
+      peer.notBefore = this.clock.now() + Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(peer.failures - 1, 10));
+      return this.tell(witness, log, reply.said === 'nothing' ? reply.reason : reply.said, null);
+    }
+    const { line } = reply;
+    const row = { logId: log.id, size: checkpoint.size, witness: witness.key.name, line };
+    await this.database.transaction((tx) => storeCosignature(tx, row));
+    Object.assign(peer, { size: checkpoint.size, failures: 0, notBefore: 0 });
+    await stored();
+    return null;
+  }
+
+  private async send(witness: Witness, from: number, logId: number, checkpoint: CheckpointEntity): Promise<WitnessReply> {
+    const tree = new TreeReader(this.database.reader, logId, this.tiles);
+    const proof = from === 0 || from === checkpoint.size ? [] : await tree.consistency(BigInt(from), BigInt(checkpoint.size));
+    return offerCheckpoint(witness, BigInt(from), proof, checkpoint.note);
+  }
+
+  private async acquaintance(witness: Witness, logId: number): Promise<Acquaintance> {
+    const key = `${logId}/${witness.key.name}`;
+    const found = this.known.get(key);
+    if (found) return found;
+    const size = await lastCosigned(this.database.reader, logId, witness.key.name);
+    const made = this.known.get(key) ?? { size, failures: 0, notBefore: 0, asking: false };
+    this.known.set(key, made);
+    return made;
+  }
+
+  /** What a witness saw of a log, if it says so under its own signature and ours. */
+  private async seenBy(witness: Witness, origin: string): Promise<{ size: bigint; root: Buffer } | null> {
+    const note = await checkpointAt(witness, origin);
+    if (note === undefined) this.tell(witness, { origin }, 'it does not answer at the start', null);
+    if (typeof note !== 'string') return null;
+    const verdict = verifyCheckpoint(note, this.policyFor(origin));
+    if ('invalid' in verdict || verdict.checkpoint.origin !== origin) return null;
+    return verdict.cosigners.some(({ name }) => name === witness.name) ? verdict.checkpoint : null;
+  }
+
+  /** Whether a witness holds a checkpoint, signed by us, that is larger than `size` or of another tree than ours. */
+  private async contradicts(witness: Witness, log: Pick<LogEntity, 'id' | 'origin'>, size: bigint): Promise<boolean> {
+    const seen = await this.seenBy(witness, log.origin);
+    return seen !== null && (seen.size > size || !(await this.fits(log.id, seen.size, seen.root)));
+  }
+
+  private async fits(logId: number, size: bigint, root: Buffer): Promise<boolean> {
+    return (await new TreeReader(this.database.reader, logId, this.tiles).root(size).catch(() => null))?.equals(root) ?? false;
+  }
+
+  private tell<T extends Halt | null>(witness: Witness, log: { origin: string }, reason: string, halt: T): T {
+    this.logs.app[halt ? 'error' : 'warn']({ witness: witness.key.name, origin: log.origin, reason, halt }, 'witness');
+    return halt;
+  }
+}
