@@ -8,7 +8,7 @@ export const EMPTY_ROOT: Buffer = sha256('');
 /** Most leaves that a tree can have: 2^63-1, as in C2SP. */
 export const MAX_TREE_SIZE = 2n ** 63n - 1n;
 
-/** Most hashes of a proof that are looked at. No tree of {@link MAX_TREE_SIZE} needs as many; C2SP tlog-witness allows 63. */
+/** Most hashes of a proof that are looked at: what the consistency of a tree of {@link MAX_TREE_SIZE} can need. C2SP tlog-witness sends at most 63. */
 export const MAX_PROOF_HASHES = 64;
 
 const LEAF = Buffer.of(0);

@@ -6,6 +6,7 @@ import {
   EMPTY_ROOT,
   isTreeSize,
   leafHash,
+  MAX_PROOF_HASHES,
   MAX_TREE_SIZE,
   type NodeId,
   nodeHash,
@@ -199,5 +200,7 @@ describe('plans', () => {
     expect(last.build(last.nodes.map(() => a))).toHaveLength(62);
     const first = planInclusion(0n, MAX_TREE_SIZE);
     expect(first.build(first.nodes.map(() => a))).toHaveLength(63);
+    const longest = planConsistency(3n, MAX_TREE_SIZE);
+    expect(longest.build(longest.nodes.map(() => a))).toHaveLength(MAX_PROOF_HASHES);
   });
 });
