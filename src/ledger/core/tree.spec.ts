@@ -179,7 +179,8 @@ describe('plans', () => {
   it('refuse another number of hashes, or hashes of another size', () => {
     const plan = planInclusion(0n, 7n);
     expect(plan.build([a, b, c, d])).toEqual([a, b, nodeHash(c, d)]);
-    for (const hashes of [[], [a, b, c], [a, b, c, d, a], [a, b, c, d.subarray(1)]]) expect(() => plan.build(hashes)).toThrow(RangeError);
+    for (const hashes of [[], [a, b, c], [a, b, c, d, a], [a.subarray(1), b, c, d], [a, b, c, d.subarray(1)]])
+      expect(() => plan.build(hashes)).toThrow(RangeError);
   });
 
   it('ATTACK huge indexes: a plan is refused for what no tree has, and small for the largest tree', () => {

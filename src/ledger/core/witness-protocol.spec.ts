@@ -124,7 +124,7 @@ describe('add-checkpoint, the request', () => {
   it('prints and reads the size of a 409', () => {
     expect(formatSizeAnswer(20852014n)).toBe('20852014\n');
     expect(parseSizeAnswer('0\n')).toBe(0n);
-    for (const bad of ['', '5', '05\n', '5\n\n', ' 5\n', '-5\n', '9223372036854775808\n'])
+    for (const bad of ['', '5', '55', '05\n', '5\n\n', ' 5\n', '-5\n', '9223372036854775808\n'])
       expect(fieldOf(() => parseSizeAnswer(bad))).toBe('size');
   });
 });
@@ -172,6 +172,10 @@ describe('add-checkpoint, the verdict', () => {
     expect(judge(by(signNote(text, signer(origin, 1, 'stranger'))))).toMatchObject({ status: 403 });
     expect(judge(by(bad))).toMatchObject({ status: 403 });
     expect(judge(by(own, bad))).toMatchObject({ status: 403 });
+    // One good signature does not outweigh a bad one of another trusted key.
+    const next = signer(origin, 1, 'next key');
+    const ofNext = { name: origin, id: next.key.id, signature: Buffer.alloc(64, 1) };
+    expect(judge(by(own, ofNext), undefined, [log.key, next.key])).toMatchObject({ status: 403 });
     // A cosignature is not the log's signature.
     expect(judge(by(signCosignature(text, witness, 1n)))).toMatchObject({ status: 403 });
   });
