@@ -1,11 +1,11 @@
 import 'reflect-metadata';
 import { parseArgs } from 'node:util';
 import { readConfig } from '../config/config';
-import { linesOf, verifyData } from './verify-data';
+import { linesOf, auditData } from './audit-data';
 
 const USAGE = `Walks every chain of a data folder and says whether anything sealed was changed, and where.
 
-  npm run verify -- [--patient ID] [--without-keys] [--json]
+  npm run audit -- [--patient ID] [--without-keys] [--json]
 
 The folder is named by the server's own settings (DATA_DIR, KEYS_DIR, SQLITE_PATH). It is only read; the server may be running.
   --patient ID     only the chain of this patient
@@ -32,7 +32,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const options = { withoutKeys: values['without-keys'], ...(values.patient !== undefined && { patientId: values.patient }) };
-  const summary = await verifyData(readConfig(), options, (verdict) => {
+  const summary = await auditData(readConfig(), options, (verdict) => {
     if (values.json) say(JSON.stringify(verdict));
     else linesOf(verdict).forEach(say);
   });
@@ -47,7 +47,7 @@ async function main(): Promise<number> {
 main().then(
   (code) => (process.exitCode = code),
   (error: unknown) => {
-    process.stderr.write(`The verification did not finish: ${error instanceof Error ? error.message : 'unknown error'}\n`);
+    process.stderr.write(`The audit did not finish: ${error instanceof Error ? error.message : 'unknown error'}\n`);
     process.exitCode = 2;
   },
 );
