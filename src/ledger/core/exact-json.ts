@@ -96,7 +96,7 @@ export class Field {
   }
 
   refuse(reason: string): FormatError {
-    return new FormatError(this.name, reason);
+    return new FormatError(this.name === '' ? 'file' : this.name, reason);
   }
 
   private at(name: string): string {
