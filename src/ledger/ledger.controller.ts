@@ -5,6 +5,7 @@ import { PageQuery } from '../common/page';
 import { OwnIdParam } from '../common/params';
 import { AuthorKeyPage, ChainQuery, ChainResponse, ChainVerdictResponse, ExportQuery, LedgerStatusResponse } from './ledger.dto';
 import { ChainExportService } from './chain-export.service';
+import { ChainExportResponse } from './proofs.dto';
 import { VerificationService } from './verification.service';
 
 @Controller('ledger')
@@ -38,8 +39,7 @@ export class LedgerController {
   @Get('patients/:id/export')
   @Roles('HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
   @Header('content-disposition', 'attachment; filename="chain.json"')
-  @Api('ledger', 'A patient’s whole chain with what proves it, to be verified without this server', null, {
-    produces: 'application/json',
+  @Api('ledger', 'A patient’s whole chain with what proves it, to be verified without this server', ChainExportResponse, {
     problems: ['not_found', 'conflict', 'integrity_error'],
   })
   async export(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string, @Query() query: ExportQuery): Promise<StreamableFile> {

@@ -2,6 +2,7 @@ import { Controller, Get, Header, StreamableFile } from '@nestjs/common';
 import { type Actor, CurrentActor, Roles } from '../common/actor';
 import { Api } from '../common/api-docs';
 import { IdParam } from '../common/params';
+import { BundleResponse } from '../ledger/proofs.dto';
 import { RecordProofsService } from './record-proofs.service';
 
 /** What somebody takes away to prove, without this server, what was sealed. */
@@ -23,8 +24,7 @@ export class RecordProofsController {
 
   @Get(':id/bundle')
   @Header('content-disposition', 'attachment; filename="record.bundle.json"')
-  @Api('records', 'The record with all that proves it, to be verified without this server', null, {
-    produces: 'application/json',
+  @Api('records', 'The record with all that proves it, to be verified without this server', BundleResponse, {
     problems: ['not_found', 'conflict', 'integrity_error'],
   })
   async bundle(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<StreamableFile> {
