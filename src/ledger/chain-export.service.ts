@@ -42,20 +42,19 @@ export class ChainExportService {
    */
   async export(actor: Actor, patientId: string, contents: boolean): Promise<Buffer> {
     if (contents && actor.role !== 'PATIENT') throw new ApiError('forbidden', 'Only the patient takes the whole chain with its contents');
-    return this.turns.run(() =>
-      this.access.read(actor, 'chain.export', { patientId }, async (manager, grant) => {
-        const chains = await selectRows(manager, ChainEntity, 'patientId', [patientId]);
-        const chain = chains.find((row) => row.hospitalId === grant.hospitalId);
-        if (!chain) throw notFound();
-        grant.note({ headHeight: chain.height, count: chain.height + 1, kind: contents ? 'contents' : 'proofs' });
-        return this.exportNow(manager, grant, chain, contents);
-      }),
-    );
+    return this.access.read(actor, 'chain.export', { patientId }, async (manager, grant) => {
+      const chains = await selectRows(manager, ChainEntity, 'patientId', [patientId]);
+      const chain = chains.find((row) => row.hospitalId === grant.hospitalId);
+      if (!chain) throw notFound();
+      grant.note({ headHeight: chain.height, count: chain.height + 1, kind: contents ? 'contents' : 'proofs' });
+      if (chain.height >= MAX_BLOCKS) throw tooLong();
+      // Before its turn: a log that stands still must not keep those of other hospitals waiting.
+      if (!(await this.tlog.settle(grant.hospitalId, chain.headHash, 'logged'))) throw notLogged();
+      return this.turns.run(() => this.exportNow(manager, grant, chain, contents));
+    });
   }
 
   private async exportNow(manager: EntityManager, grant: Grant, chain: ChainEntity, contents: boolean): Promise<Buffer> {
-    if (chain.height >= MAX_BLOCKS) throw tooLong();
-    if (!(await this.tlog.settle(grant.hospitalId, chain.headHash, 'logged'))) throw notLogged();
     const vault = contents ? await this.keyRing.vault(manager, grant.subject) : null;
     const blocks = await readBlocks(manager, chain, vault);
     const hashes = blocks.map(({ hash }) => hash);
