@@ -1,5 +1,6 @@
 import { Global, Module } from '@nestjs/common';
 import { AuthorKeysService } from './author-keys.service';
+import { ChainExportService } from './chain-export.service';
 import { LedgerController } from './ledger.controller';
 import { LedgerService } from './ledger.service';
 import { ProofsService } from './proofs.service';
@@ -8,7 +9,7 @@ import { VerificationService } from './verification.service';
 @Global()
 @Module({
   controllers: [LedgerController],
-  providers: [AuthorKeysService, LedgerService, ProofsService, VerificationService],
+  providers: [AuthorKeysService, ChainExportService, LedgerService, ProofsService, VerificationService],
   exports: [LedgerService, ProofsService, VerificationService],
 })
 export class LedgerModule {}

@@ -236,6 +236,7 @@ const PLANS: Readonly<Record<string, Maker>> = {
   'GET /api/v1/ledger/checkpoint': at('/ledger/checkpoint'),
   'GET /api/v1/ledger/tile/{path}': at('/ledger/tile/0/000.p/1'),
   'GET /api/v1/ledger/logs/{hospitalId}/checkpoint': ofLog('checkpoint'),
+  'GET /api/v1/ledger/logs/{hospitalId}/consistency': ofLog('consistency?from=1'),
   'GET /api/v1/ledger/logs/{hospitalId}/policy': ofLog('policy'),
   'GET /api/v1/ledger/logs/{hospitalId}/tile/{path}': ofLog('tile/0/000.p/1'),
   'POST /api/v1/auth/logout': own('/auth/logout'),
@@ -300,6 +301,8 @@ const PLANS: Readonly<Record<string, Maker>> = {
   'GET /api/v1/patients/{id}/records': onPatient('/records'),
   'GET /api/v1/records/{id}': onRecord(''),
   'GET /api/v1/records/{id}/content': onRecord('/content'),
+  'GET /api/v1/records/{id}/receipt': onRecord('/receipt'),
+  'GET /api/v1/records/{id}/bundle': onRecord('/bundle'),
   'PUT /api/v1/records/{id}': onRecord('', (id) => ({ resource: condition(id) }), IF_FIRST),
   'DELETE /api/v1/records/{id}': onRecord('', undefined, IF_FIRST),
   'POST /api/v1/records/{id}/seal': onRecord('/seal'),
@@ -325,5 +328,6 @@ const PLANS: Readonly<Record<string, Maker>> = {
   'GET /api/v1/ledger/status': at('/ledger/status'),
   'GET /api/v1/ledger/keys': at('/ledger/keys'),
   'GET /api/v1/ledger/patients/{id}/chain': (scene) => ({ path: `/ledger/patients/${scene.patient}/chain` }),
+  'GET /api/v1/ledger/patients/{id}/export': (scene) => ({ path: `/ledger/patients/${scene.patient}/export` }),
   'POST /api/v1/ledger/patients/{id}/verify': (scene) => ({ path: `/ledger/patients/${scene.patient}/verify` }),
 };
