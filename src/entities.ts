@@ -11,6 +11,7 @@ import { AuthorKeyEntity, BlockEntity, ChainEntity, ContentEntity } from './ledg
 import { PatientEntity } from './patient/patient.entity';
 import { AttachmentChunkEntity, AttachmentEntity, RecordEntity } from './record/record.entity';
 import { CheckpointEntity, CosignatureEntity, LeafEntity, LogEntity, PendingEntity, TileEntity } from './tlog/tlog.entity';
+import { WitnessCheckpointEntity } from './witness/witness.entity';
 
 /** Every table of the system, for ormconfig.ts. */
 export const entities = [
@@ -32,6 +33,7 @@ export const entities = [
   TileEntity,
   CheckpointEntity,
   CosignatureEntity,
+  WitnessCheckpointEntity,
   ChainEntity,
   BlockEntity,
   ContentEntity,

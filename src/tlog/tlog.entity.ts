@@ -64,8 +64,8 @@ export class CheckpointEntity {
 export class CosignatureEntity {
   @PrimaryColumn({ type: 'integer' }) logId!: number;
   @PrimaryColumn({ type: 'integer' }) size!: number;
-  /** Name of the witness' key. */
-  @PrimaryColumn({ type: 'varchar', length: 255 }) witness!: string;
+  /** Name and id of the witness' key, as in its verifier key: names alone may be shared by witnesses, and stay when a key is replaced. */
+  @PrimaryColumn({ type: 'varchar', length: 264 }) witness!: string;
   /** The signature line of the note, with its newline. */
   @Column({ type: 'text' }) line!: string;
 }
