@@ -10,9 +10,8 @@ export interface LogWork {
   readonly size: number;
   /** Entries without a place. */
   readonly pending: number;
-  /** Newest checkpoint; -1 and 0 before the first. */
+  /** Size of the newest checkpoint; -1 before the first. */
   readonly signedSize: number;
-  readonly signedAt: number;
 }
 
 /** All logs that still grow: of each hospital the newest incarnation. One statement, whatever their number. */
@@ -25,7 +24,6 @@ export async function workOf(manager: EntityManager): Promise<LogWork[]> {
     .addSelect('l.size', 'size')
     .addSelect((query) => query.select('COUNT(*)').from(PendingEntity, 'p').where('p.logId = l.id'), 'pending')
     .addSelect((query) => query.select('MAX(c.size)').from(CheckpointEntity, 'c').where('c.logId = l.id'), 'signedSize')
-    .addSelect((query) => query.select('MAX(c.signedAt)').from(CheckpointEntity, 'c').where('c.logId = l.id'), 'signedAt')
     .where((query) => {
       const newest = query.subQuery().select('MAX(n.incarnation)').from(LogEntity, 'n').where('n.hospitalId = l.hospitalId').getQuery();
       return `l.incarnation = ${newest}`;
@@ -39,7 +37,6 @@ export async function workOf(manager: EntityManager): Promise<LogWork[]> {
     size: Number(row.size),
     pending: Number(row.pending),
     signedSize: Number(row.signedSize ?? -1),
-    signedAt: Number(row.signedAt ?? 0),
   }));
 }
 
