@@ -6,6 +6,8 @@ import { CheckpointEntity, CosignatureEntity, LogEntity, PendingEntity } from '.
 export interface LogWork {
   readonly id: number;
   readonly hospitalId: string;
+  /** 1, 2, … */
+  readonly incarnation: number;
   readonly origin: string;
   readonly size: number;
   /** Entries without a place. */
@@ -20,6 +22,7 @@ export async function workOf(manager: EntityManager): Promise<LogWork[]> {
     .createQueryBuilder(LogEntity, 'l')
     .select('l.id', 'id')
     .addSelect('l.hospitalId', 'hospitalId')
+    .addSelect('l.incarnation', 'incarnation')
     .addSelect('l.origin', 'origin')
     .addSelect('l.size', 'size')
     .addSelect((query) => query.select('COUNT(*)').from(PendingEntity, 'p').where('p.logId = l.id'), 'pending')
@@ -33,6 +36,7 @@ export async function workOf(manager: EntityManager): Promise<LogWork[]> {
   return rows.map((row) => ({
     id: Number(row.id),
     hospitalId: String(row.hospitalId),
+    incarnation: Number(row.incarnation),
     origin: String(row.origin),
     size: Number(row.size),
     pending: Number(row.pending),

@@ -69,3 +69,11 @@ export class CosignatureEntity {
   /** The signature line of the note, with its newline. */
   @Column({ type: 'text' }) line!: string;
 }
+
+/** Why a log began after a former one of its hospital. Triggers refuse UPDATE and DELETE. */
+@Entity('log_incarnation')
+export class IncarnationEntity {
+  @PrimaryColumn({ type: 'integer' }) logId!: number;
+  /** The text whose SHA-256 is the log's first entry (docs/ledger-format.md). */
+  @Column({ type: 'text' }) statement!: string;
+}
