@@ -16,6 +16,11 @@ export async function currentLog(manager: EntityManager, hospitalId: string): Pr
   return newest ?? null;
 }
 
+/** All logs of a hospital, the newest first. */
+export function logsOf(manager: EntityManager, hospitalId: string): Promise<LogEntity[]> {
+  return manager.getRepository(LogEntity).find({ where: { hospitalId }, order: { incarnation: 'DESC' } });
+}
+
 /** Begins an empty log. */
 export async function beginLog(tx: EntityManager, log: Pick<LogEntity, 'hospitalId' | 'incarnation' | 'origin'>): Promise<LogEntity> {
   const last = await tx.getRepository(LogEntity).maximum('id', {});

@@ -22,6 +22,13 @@ export class ConsistencyQuery {
   to?: number;
 }
 
+/** A log that ended when its hospital began the next. Receipts from it stay valid. */
+export class FormerLogResponse {
+  origin!: string;
+  /** C2SP signed-note verifier key. */
+  vkey!: string;
+}
+
 /** One hospital's transparency log. */
 export class LogResponse {
   hospitalId!: string;
@@ -35,6 +42,12 @@ export class LogResponse {
   signedSize!: number;
   /** ROLLBACK, CHECKPOINT_INVALID or CONSISTENCY_INVALID when the log is halted, else null. */
   halted!: string | null;
+  /** 1, or how many times the hospital began a log. */
+  incarnation!: number;
+  /** Why the log began after a former one; the SHA-256 of this text is its first entry. Null for a first log. */
+  statement!: string | null;
+  /** Former logs of the hospital, the newest first. */
+  former!: FormerLogResponse[];
 }
 
 /** The logs of this server, and the key with which it cosigns the logs of others. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DemoServer, type Neighbour, startNeighbour } from './demo-server';
 import { type Person, type Stage } from './demo-stage';
-import { verifyData } from './verify-data';
+import { auditData } from './audit-data';
 
 interface Logs {
   readonly logs: readonly { readonly hospitalId: string; readonly origin: string; readonly vkey: string; readonly halted: string | null }[];
@@ -141,7 +141,7 @@ async function restoreLastNight({ stage, server, doctor, patientId, folder }: Sc
   await server.stop();
   cpSync(sqlitePath, join(folder, 'true.sqlite'));
   cpSync(join(folder, 'last-night.sqlite'), sqlitePath);
-  const summary = await verifyData(server.config, {}, () => undefined);
+  const summary = await auditData(server.config, {}, () => undefined);
   stage.expect('in itself the old database is intact: its chains verify', 0, summary.bad);
   await server.start(policy);
   const { body } = await stage.act<Logs>({

@@ -1,3 +1,4 @@
+import { ForeignLog } from './foreign-log';
 import type { RequestOptions } from './api-client';
 import type { Caller } from './role-table';
 import {
@@ -239,6 +240,11 @@ const PLANS: Readonly<Record<string, Maker>> = {
   'GET /api/v1/ledger/logs/{hospitalId}/consistency': ofLog('consistency?from=1'),
   'GET /api/v1/ledger/logs/{hospitalId}/policy': ofLog('policy'),
   'GET /api/v1/ledger/logs/{hospitalId}/tile/{path}': ofLog('tile/0/000.p/1'),
+  'POST /witness/add-checkpoint': () => ({
+    path: '//witness/add-checkpoint',
+    options: { raw: new ForeignLog('log.stranger.example/1').request(1), headers: { 'content-type': 'text/plain' } },
+  }),
+  'GET /witness/{originHash}/checkpoint': at(`//witness/${'0'.repeat(64)}/checkpoint`),
   'POST /api/v1/auth/logout': own('/auth/logout'),
   'POST /api/v1/auth/password': own('/auth/password', { currentPassword: PASSWORD, newPassword: 'seven quiet lamps in snow' }),
   'GET /api/v1/auth/me': at('/auth/me'),

@@ -48,6 +48,8 @@ GET    /api/v1/ledger/logs/{hospitalId}/checkpoint     | of HOSP         | 200  
 GET    /api/v1/ledger/logs/{hospitalId}/consistency    | of HOSP         | 200    .     .     .     .     .     .     .     .     .     | as above
 GET    /api/v1/ledger/logs/{hospitalId}/policy         | of HOSP         | 200    .     .     .     .     .     .     .     .     .     | as above
 GET    /api/v1/ledger/logs/{hospitalId}/tile/{path}    | of HOSP         | 200    .     .     .     .     .     .     .     .     .     | as above
+POST   /witness/add-checkpoint                         | a stranger's    | 404    .     .     .     .     .     .     .     .     .     | the log's own signature is the key (C2SP tlog-witness)
+GET    /witness/{originHash}/checkpoint                | a stranger's    | 404    .     .     .     .     .     .     .     .     .     | who verifies us needs no permission: hashes and keys only
 
 POST   /api/v1/auth/logout                             | own             | 401    204   .     .     .     .     .     .     .     .     |
 POST   /api/v1/auth/password                           | own             | 401    204   .     .     .     .     .     .     .     .     |
