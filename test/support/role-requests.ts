@@ -60,6 +60,12 @@ export class RoleScene {
     return Promise.resolve(maker(this, caller, about));
   }
 
+  /** An event about the patient. */
+  async event(): Promise<string> {
+    const log = await this.world.patientA.api.get<{ items: { id: string }[] }>('/patients/me/access-log');
+    return log.body.items[0]?.id ?? '';
+  }
+
   get patient(): string {
     return this.world.patientA.id;
   }
@@ -321,6 +327,7 @@ const PLANS: Readonly<Record<string, Maker>> = {
     body: { text: 'Monday' },
   }),
   'GET /api/v1/audit/events': at('/audit/events'),
+  'GET /api/v1/audit/events/{id}/proof': async (scene) => ({ path: `/audit/events/${await scene.event()}/proof` }),
   'GET /api/v1/activity': at(`/activity?date=${day}`),
   'GET /api/v1/ledger/status': at('/ledger/status'),
   'GET /api/v1/ledger/keys': at('/ledger/keys'),

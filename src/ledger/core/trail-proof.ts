@@ -38,9 +38,14 @@ const MAX_CHARS = 262_144;
 const MEMBERS = ['schema', 'row', 'batch', 'index', 'path', 'receipt'];
 const STRING_OR_SPACE = /("(?:[^"\\]|\\.)*")|[ \t\r\n]+/g;
 
-/** A proof as JSON text, hashes in base64. */
-export function formatTrailProof({ row, batch, index, path, receipt }: TrailProof): string {
-  return JSON.stringify({ schema: SCHEMA, row, batch, index, path: path.map(b64), receipt });
+/** A proof as the object that is written as JSON: its members in their order, hashes in base64. */
+export function trailProofJson({ row, batch, index, path, receipt }: TrailProof) {
+  return { schema: SCHEMA, row, batch, index, path: path.map(b64), receipt };
+}
+
+/** A proof as JSON text. */
+export function formatTrailProof(proof: TrailProof): string {
+  return JSON.stringify(trailProofJson(proof));
 }
 
 /**
