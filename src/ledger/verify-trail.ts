@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { hospitalIds } from '../hospital/hospitals.service';
-import { heldEntries, leavesOfKind } from '../tlog/log-entries';
+import { heldEntries, entriesOfKind } from '../tlog/log-entries';
 import { FormatError, HASH_BYTES, isBytes } from './core/bytes';
 import { parseTrailBody, type TrailBatch, trailHash, trailRoot } from './core/trail';
 import { CompactRange } from './core/tree';
@@ -62,7 +62,7 @@ export async function* verifyTrail(manager: EntityManager): AsyncGenerator<Findi
   }
   yield* logged.missing();
   const next = (before?.number ?? 0) + 1;
-  yield* strayLeaves(manager, next);
+  yield* strayEntries(manager, next);
   const open = yield* checkOpen(manager, before?.until ?? null, next);
   return { batches, rows, open };
 }
@@ -187,9 +187,9 @@ class LoggedBatches {
   }
 }
 
-/** Leaves of batches that are not here: the newest ones were deleted, or made anew. */
-async function* strayLeaves(manager: EntityManager, next: number): AsyncGenerator<Finding> {
-  for await (const page of leavesOfKind(manager, 'access-log')) {
+/** Entries of batches that are not here: the newest ones were deleted, or made anew. */
+async function* strayEntries(manager: EntityManager, next: number): AsyncGenerator<Finding> {
+  for await (const page of entriesOfKind(manager, 'access-log')) {
     const known = await manager
       .createQueryBuilder(TrailBatchEntity, 'b')
       .select('b.hash', 'hash')

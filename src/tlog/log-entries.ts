@@ -8,7 +8,7 @@ export interface HeldEntry {
   readonly hash: Buffer;
 }
 
-const LEAVES_A_PAGE = 500;
+const ENTRIES_A_PAGE = 500;
 
 /** Which hospitals' logs (all their incarnations) hold these entries, as leaves or waiting for their place. At most some hundred hashes. */
 export async function heldEntries(manager: EntityManager, kind: EntryKindName, hashes: readonly Buffer[]): Promise<HeldEntry[]> {
@@ -28,15 +28,18 @@ export async function heldEntries(manager: EntityManager, kind: EntryKindName, h
   return held;
 }
 
-/** Every leaf of a kind in every log, by pages. */
-export async function* leavesOfKind(manager: EntityManager, kind: EntryKindName): AsyncGenerator<HeldEntry[]> {
-  for (const { id, hospitalId } of await manager.getRepository(LogEntity).find({ order: { id: 'ASC' } })) {
+/** Every entry of a kind in every log, waiting ones too, by pages. One that gets its place meanwhile may come twice. */
+export async function* entriesOfKind(manager: EntityManager, kind: EntryKindName): AsyncGenerator<HeldEntry[]> {
+  for (const { id: logId, hospitalId } of await manager.getRepository(LogEntity).find({ order: { id: 'ASC' } })) {
+    const waiting = await manager.getRepository(PendingEntity).findBy({ logId, kind: EntryKind[kind] });
+    for (let at = 0; at < waiting.length; at += ENTRIES_A_PAGE)
+      yield waiting.slice(at, at + ENTRIES_A_PAGE).map(({ hash }) => ({ hospitalId, hash }));
     for (let after = -1; ;) {
       const page = await manager
         .createQueryBuilder(LeafEntity, 'e')
-        .where('e.logId = :id AND e.leafIndex > :after AND e.kind = :kind', { id, after, kind: EntryKind[kind] })
+        .where('e.logId = :logId AND e.leafIndex > :after AND e.kind = :kind', { logId, after, kind: EntryKind[kind] })
         .orderBy('e.leafIndex')
-        .limit(LEAVES_A_PAGE)
+        .limit(ENTRIES_A_PAGE)
         .getMany();
       const last = page.at(-1);
       if (!last) break;

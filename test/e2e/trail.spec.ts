@@ -181,6 +181,7 @@ describe('SEC-97 whoever owns the database file edits the trail', () => {
     await seal();
     number = batches().length;
     await sealAnother();
+    while (inRaw((db) => rows(db, 'SELECT 1 FROM log_pending')).length > 0) await sleep(20);
     const row = eventOf('record.read', 'subjectId', record);
     if (!row) throw new Error('no read');
     read = row;
