@@ -1,5 +1,8 @@
 import fc from 'fast-check';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { FormatError, sha256 } from './bytes';
+import { encodeEntry, EntryKind } from './entry';
 import {
   encodeTrailRow,
   parseTrailBody,
@@ -147,4 +150,28 @@ describe('the tree of a batch', () => {
       }),
     );
   });
+});
+
+it('the example of docs/ledger-format.md is what this code makes', () => {
+  const [, text = ''] = readFileSync(join(__dirname, '../../../docs/ledger-format.md'), 'utf8').split(
+    'Example, the first batch of two rows:',
+  );
+  const lines = [...text.matchAll(/^(row 0|row 1|leaf|root|body|hash|entry) +(\S.*)$/gm)].map(([, name, value]) => [name, value]);
+  const [first = '', second = ''] = lines.filter(([name]) => name?.startsWith('row')).map(([, value]) => value ?? '');
+  const leaves = [first, second].map((row) => trailLeaf(parseTrailRow(row)));
+  const rootOfTwo = trailRoot(leaves);
+  const body = trailBody({ number: 1, from: null, until: parseTrailRow(second).id, count: 2, root: rootOfTwo, previous: null });
+  const entry = encodeEntry({ kind: EntryKind['access-log'], hash: trailHash(body) });
+  const [leaf0, leaf1, leaf] = [...leaves, leafHash(entry)].map((hash) => hash.toString('hex'));
+  expect(lines).toEqual([
+    ['row 0', first],
+    ['leaf', leaf0],
+    ['row 1', second],
+    ['leaf', leaf1],
+    ['root', rootOfTwo.toString('hex')],
+    ['body', body],
+    ['hash', trailHash(body).toString('hex')],
+    ['entry', entry.toString('hex')],
+    ['leaf', leaf],
+  ]);
 });
