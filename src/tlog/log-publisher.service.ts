@@ -16,6 +16,14 @@ import { type Halt, WitnessingService } from './witnessing.service';
 /** How often to look for entries that another process queued. */
 const TICK_MS = 1_000;
 
+interface Outcome {
+  /** What was signed. */
+  readonly checkpoint: CheckpointEntity | null;
+  /** In how many ms there is something to sign. */
+  readonly dueIn: number;
+}
+const NOTHING_DUE: Outcome = { checkpoint: null, dueIn: TICK_MS };
+
 /** What listeners learn: a checkpoint is published, or a witness has cosigned it. */
 export interface Published {
   readonly logId: number;
@@ -122,23 +130,22 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
       this.examined.add(work.id);
     }
     if (this.halts.has(work.id)) return TICK_MS;
-    if (work.pending > 0) {
-      const taken = await this.database.transaction((tx) => sequence(tx, work.id));
-      this.backlogs.set(work.id, Math.max(0, this.backlogOf(work.id) - taken));
-      if (taken === BATCH) return 0;
-    }
-    const { checkpoint, dueIn } = await this.database.transaction((tx) => this.publish(tx, work));
+    const taken = work.pending > 0 ? await this.database.transaction((tx) => sequence(tx, work.id)) : 0;
+    this.backlogs.set(work.id, Math.max(0, this.backlogOf(work.id) - taken));
+    // Also in the middle of a backlog: a log that never rests must be signed all the same.
+    const grown = work.size + taken > work.signedSize;
+    const { checkpoint, dueIn } = grown ? await this.database.transaction((tx) => this.publish(tx, work)) : NOTHING_DUE;
     if (checkpoint) this.announce(checkpoint);
     const newest = checkpoint ?? (this.witnessing.witnesses.length > 0 ? await newestCheckpoint(this.database.reader, work.id) : null);
     if (newest) void this.gather(work, newest);
-    return dueIn;
+    return taken === BATCH ? 0 : dueIn;
   }
 
   /** Signs the tree when it has grown and the last checkpoint is old enough. */
-  private async publish(tx: EntityManager, { id, origin }: LogWork): Promise<{ checkpoint: CheckpointEntity | null; dueIn: number }> {
+  private async publish(tx: EntityManager, { id, origin }: LogWork): Promise<Outcome> {
     const log = await tx.getRepository(LogEntity).findOneByOrFail({ id });
     const last = await newestCheckpoint(tx, id);
-    if (last && log.size <= last.size) return { checkpoint: null, dueIn: TICK_MS };
+    if (last && log.size <= last.size) return NOTHING_DUE;
     const signedAt = this.clock.now();
     // A clock that was set back must not stop the log: an instant in the future counts as long ago.
     const age = last ? signedAt - last.signedAt : Infinity;
