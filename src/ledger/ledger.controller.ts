@@ -4,18 +4,22 @@ import { Api } from '../common/api-docs';
 import { PageQuery } from '../common/page';
 import { OwnIdParam } from '../common/params';
 import { AuthorKeyPage, ChainQuery, ChainResponse, ChainVerdictResponse, LedgerStatusResponse } from './ledger.dto';
+import { LedgerStatusService } from './ledger-status.service';
 import { VerificationService } from './verification.service';
 
 @Controller('ledger')
 @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
 export class LedgerController {
-  constructor(private readonly verification: VerificationService) {}
+  constructor(
+    private readonly verification: VerificationService,
+    private readonly ledger: LedgerStatusService,
+  ) {}
 
   @Get('status')
   @Roles('ADMIN', 'HOSPITAL', 'AUDITOR')
-  @Api('ledger', 'How much is sealed', LedgerStatusResponse)
+  @Api('ledger', 'How much is sealed, logged, witnessed and read again', LedgerStatusResponse)
   status(): Promise<LedgerStatusResponse> {
-    return this.verification.status();
+    return this.ledger.status();
   }
 
   @Get('keys')
