@@ -4,12 +4,23 @@ import { ChainExportService } from './chain-export.service';
 import { LedgerController } from './ledger.controller';
 import { LedgerService } from './ledger.service';
 import { ProofsService } from './proofs.service';
+import { TrailBatchesService } from './trail-batches.service';
+import { TrailProofController } from './trail-proof.controller';
+import { TrailProofsService } from './trail-proofs.service';
 import { VerificationService } from './verification.service';
 
 @Global()
 @Module({
-  controllers: [LedgerController],
-  providers: [AuthorKeysService, ChainExportService, LedgerService, ProofsService, VerificationService],
+  controllers: [LedgerController, TrailProofController],
+  providers: [
+    AuthorKeysService,
+    ChainExportService,
+    LedgerService,
+    ProofsService,
+    TrailBatchesService,
+    TrailProofsService,
+    VerificationService,
+  ],
   exports: [LedgerService, ProofsService, VerificationService],
 })
 export class LedgerModule {}

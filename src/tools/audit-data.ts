@@ -8,6 +8,7 @@ import type { ChainVerdictResponse } from '../ledger/ledger.dto';
 import { consentRows } from '../ledger/consent-rows';
 import { recordRows } from '../record/record-rows';
 import { verifyLedger } from '../ledger/verify-ledger';
+import { auditTrail, type TrailVerdict } from '../ledger/verify-trail';
 
 export interface AuditOptions {
   readonly patientId?: string;
@@ -20,6 +21,8 @@ export interface AuditSummary {
   readonly blocks: number;
   /** Chains that are neither VALID nor ERASED. */
   readonly bad: number;
+  /** The trail against its batches; null when only one patient was asked for. */
+  readonly trail: TrailVerdict | null;
   readonly seconds: number;
 }
 
@@ -29,7 +32,7 @@ export class AuditError extends Error {
 }
 
 /**
- * Walks every chain of a data folder. The database is opened read-only: no migration, no write, no new key; it may run beside the server.
+ * Walks every chain of a data folder, and the trail. The database is opened read-only: no migration, no write, no new key; it may run beside the server.
  * @throws AuditError when there is no database, it is not one of ours, or the asked patient has no chain; CryptoError when keys are missing or wrong
  */
 export async function auditData(
@@ -64,7 +67,8 @@ async function walk(
     tell(verdict);
   }
   if (patientId !== undefined && chains === 0) throw new AuditError(`No chain here is of patient ${patientId}`);
-  return { chains, blocks, bad, seconds: (performance.now() - start) / 1000 };
+  const trail = patientId === undefined ? await auditTrail(source.manager) : null;
+  return { chains, blocks, bad, trail, seconds: (performance.now() - start) / 1000 };
 }
 
 /** Nothing contradicts and nothing is missing that should be there. */
@@ -83,14 +87,24 @@ export function linesOf({ verdict, patientId, blocks, height, headHash, findings
   return [`${verdict} patient ${patientId} blocks ${blocks} ${head}`, ...place.map((line) => `  ${line}`)];
 }
 
+/** The same for the trail. */
+export function trailLinesOf({ verdict, batches, rows, open, findings, omitted }: TrailVerdict): string[] {
+  const place = findings.map(
+    ({ code, height, field, recordId }) =>
+      `  ${verdict} batch ${height} field ${field} ${code}${recordId === undefined ? '' : ` id ${recordId}`}`,
+  );
+  const more = omitted > 0 ? [`  ${omitted} further findings`] : [];
+  return [`${verdict} trail batches ${batches} rows ${rows} not yet sealed ${open}`, ...place, ...more];
+}
+
 async function openReadOnly(file: string): Promise<DataSource> {
   const source = new DataSource({ ...dataSourceOptions(file, true), migrationsRun: false });
   try {
     await source.initialize();
     const [row] = await source.query<{ found: number }[]>(
-      `SELECT COUNT(*) AS "found" FROM sqlite_master WHERE type = 'table' AND name IN ('ledger_chain', 'ledger_block', 'ledger_content', 'author_key')`,
+      `SELECT COUNT(*) AS "found" FROM sqlite_master WHERE type = 'table' AND name IN ('ledger_chain', 'ledger_block', 'ledger_content', 'author_key', 'trail_batch')`,
     );
-    if (row?.found === 4) return source;
+    if (row?.found === 5) return source;
   } catch (error) {
     const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
     throw new AuditError(`${file} cannot be opened as a database${typeof code === 'string' ? ` (${code})` : ''}`);

@@ -1,9 +1,9 @@
 import 'reflect-metadata';
 import { parseArgs } from 'node:util';
 import { readConfig } from '../config/config';
-import { linesOf, auditData } from './audit-data';
+import { auditData, isIntact, linesOf, trailLinesOf } from './audit-data';
 
-const USAGE = `Walks every chain of a data folder and says whether anything sealed was changed, and where.
+const USAGE = `Walks every chain of a data folder and the trail of accesses, and says whether anything sealed was changed, and where.
 
   npm run audit -- [--patient ID] [--without-keys] [--json]
 
@@ -36,12 +36,17 @@ async function main(): Promise<number> {
     if (values.json) say(JSON.stringify(verdict));
     else linesOf(verdict).forEach(say);
   });
-  const { chains, blocks, bad, seconds } = summary;
+  const { chains, blocks, bad, trail, seconds } = summary;
+  const intact = bad === 0 && (trail === null || isIntact(trail));
+  if (trail && !values.json) trailLinesOf(trail).forEach(say);
   if (values.json) say(JSON.stringify({ summary: { ...summary, contentsOpened: !options.withoutKeys } }));
-  else if (bad === 0)
+  else if (intact)
     say(`Intact: ${chains} chains, ${blocks} blocks, ${seconds.toFixed(2)} s${options.withoutKeys ? ' (contents were not opened)' : ''}`);
-  else say(`NOT INTACT: ${bad} of ${chains} chains (${blocks} blocks, ${seconds.toFixed(2)} s)`);
-  return bad === 0 ? 0 : 1;
+  else
+    say(
+      `NOT INTACT: ${bad} of ${chains} chains${trail ? `, the trail is ${trail.verdict}` : ''} (${blocks} blocks, ${seconds.toFixed(2)} s)`,
+    );
+  return intact ? 0 : 1;
 }
 
 main().then(

@@ -61,6 +61,13 @@ export class RoleScene {
     return Promise.resolve(maker(this, caller, about));
   }
 
+  /** An event about the patient. */
+  async event(): Promise<string> {
+    const log = await this.world.patientA.api.get<{ items: { id: string; action: string }[] }>('/patients/me/access-log');
+    // Of the hospital: what the founder or the auditor asked of the trail concerns none.
+    return log.body.items.find(({ action }) => action !== 'trail.read')?.id ?? '';
+  }
+
   get patient(): string {
     return this.world.patientA.id;
   }
@@ -330,6 +337,7 @@ const PLANS: Readonly<Record<string, Maker>> = {
     body: { text: 'Monday' },
   }),
   'GET /api/v1/audit/events': at('/audit/events'),
+  'GET /api/v1/audit/events/{id}/proof': async (scene) => ({ path: `/audit/events/${await scene.event()}/proof` }),
   'GET /api/v1/activity': at(`/activity?date=${day}`),
   'GET /api/v1/ledger/status': at('/ledger/status'),
   'GET /api/v1/ledger/keys': at('/ledger/keys'),

@@ -121,6 +121,7 @@ GET    /api/v1/patients/{id}/questions                 |                 | 401  
 POST   /api/v1/questions/{id}/answer                   | to PAT.         | 401    403   .     .     .     .     .     .     201   404   |
 
 GET    /api/v1/audit/events                            |                 | 401    200   .     .     .     403   .     .     .     .     |
+GET    /api/v1/audit/events/{id}/proof                 | of PAT.         | 401    200   .     .     404   403   .     .     200   404   |
 GET    /api/v1/activity                                |                 | 401    200   .     .     .     403   .     .     .     .     |
 GET    /api/v1/ledger/status                           |                 | 401    200   .     .     .     403   .     .     .     .     |
 GET    /api/v1/ledger/keys                             |                 | 401    200   .     .     .     403   .     .     .     .     |
