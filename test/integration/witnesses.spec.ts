@@ -17,6 +17,7 @@ import { formatAddCheckpoint } from '../../src/ledger/core/witness-protocol';
 import type { LogsResponse } from '../../src/tlog/tlog.dto';
 import { ApiClient, type Answer } from '../support/api-client';
 import { ForeignLog, policyFile } from '../support/foreign-log';
+import { expectLogsSoundIn } from '../support/log-check';
 import { prepareSite, type Server, type Site, startServer } from '../support/servers';
 import { draftDiagnosis } from '../support/world';
 
@@ -225,6 +226,11 @@ describe('yesterday', () => {
     const { text } = await new ApiClient(`http://127.0.0.1:${a.port}`, null).get(`/ledger/logs/${a.hospitalId}/policy`);
     for (const { body } of [kept, lost, next, again])
       expect(verifyCheckpoint(parseReceipt(body.receipt).checkpoint, parsePolicy(text))).toMatchObject({ witnessed: true });
+    expectLogsSoundIn(
+      join(a.dir, 'ehr.sqlite'),
+      a.keys,
+      [kept, next, again].map(({ body }) => body),
+    );
     expect(await runLedger(a, lines(), note)).toMatchObject({ code: 1 });
   }, 240_000);
 

@@ -6,7 +6,7 @@ import { CompactRange, leafHash, verifyInclusion } from '../../src/ledger/core/t
 import { LogKeys } from '../../src/tlog/log-keys';
 import { MemoryTree } from '../reference/memory-tree';
 import { slowMth } from '../reference/slow-tree';
-import { openRaw, type RawDatabase, rows } from './raw-database';
+import { openRawFile, type RawDatabase, rows } from './raw-database';
 import type { TestApp } from './test-app';
 
 /** What the client of a seal was told. */
@@ -25,18 +25,23 @@ interface Log {
 
 /** Invariants I3 to I7 of every log of the folder, from the bare tables; and every receipt that was given out still holds. No entry waits. */
 export function expectLogsSound(app: TestApp, acknowledged: readonly Acknowledged[] = []): void {
-  const db = openRaw(app);
+  expectLogsSoundIn(app.foundations.config.sqlitePath, app.app.get(LogKeys), acknowledged);
+}
+
+/** The same of a database file. */
+export function expectLogsSoundIn(sqlitePath: string, keys: LogKeys, acknowledged: readonly Acknowledged[]): void {
+  const db = openRawFile(sqlitePath);
   try {
     expect(rows(db, 'SELECT * FROM log_pending')).toEqual([]);
     const logs = rows<Log>(db, 'SELECT * FROM log');
-    for (const log of logs) expectLogSound(app, db, log, acknowledged);
+    for (const log of logs) expectLogSound(keys, db, log, acknowledged);
     expectEachBlockOnce(db);
   } finally {
     db.close();
   }
 }
 
-function expectLogSound(app: TestApp, db: RawDatabase, log: Log, acknowledged: readonly Acknowledged[]): void {
+function expectLogSound(keys: LogKeys, db: RawDatabase, log: Log, acknowledged: readonly Acknowledged[]): void {
   const leaves = rows<{ leafIndex: number; kind: number; hash: Buffer }>(
     db,
     'SELECT leafIndex, kind, hash FROM log_leaf WHERE logId = ? ORDER BY leafIndex',
@@ -51,7 +56,7 @@ function expectLogSound(app: TestApp, db: RawDatabase, log: Log, acknowledged: r
   expect(log.edge.equals(Buffer.concat(range.hashes))).toBe(true);
   expect(tree.root(tree.size).toString('hex')).toBe(slowMth(entries.map((entry) => entry.toString('hex'))));
   expectTilesFit(db, log, tree, entries);
-  const policy = parsePolicy(`log ${formatVkey(app.app.get(LogKeys).log(log.origin).key)}\nquorum none\n`);
+  const policy = parsePolicy(`log ${formatVkey(keys.log(log.origin).key)}\nquorum none\n`);
   const checkpoints = rows<{ size: number; note: string }>(db, 'SELECT size, note FROM log_checkpoint WHERE logId = ?', log.id);
   for (const { size, note } of checkpoints)
     expect(checkpointOf(note, policy)).toEqual({ size, root: tree.root(BigInt(size)).toString('hex') });

@@ -9,7 +9,11 @@ const driver = () => sqliteDriver() as typeof Database;
 
 /** A connection beside the server's own: what somebody has who holds the database file. */
 export function openRaw(app: TestApp): RawDatabase {
-  return new (driver())(app.foundations.config.sqlitePath);
+  return openRawFile(app.foundations.config.sqlitePath);
+}
+
+export function openRawFile(file: string): RawDatabase {
+  return new (driver())(file);
 }
 
 export function rows<T = Row>(db: RawDatabase, sql: string, ...parameters: unknown[]): T[] {
