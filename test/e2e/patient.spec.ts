@@ -274,6 +274,7 @@ describe('R31 R32 sharing by consent', () => {
       hospitalId: world.hospitalA.id,
       sessionId: patient.id,
       epoch: Date.now(),
+      authTime: Date.now(),
       requestId: 'test',
     };
     const contracts = await world.app.get(AccessService).read(actor, 'consent.read', { patientId: patient.id }, async (manager, grant) => {
