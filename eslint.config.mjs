@@ -16,6 +16,7 @@ const order = [
   'patient',
   'record',
   'doctor',
+  'erasure',
   'fhir',
   'health',
   'app',

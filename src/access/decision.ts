@@ -51,7 +51,16 @@ export const CEILING: Readonly<Record<ChartAction, readonly Role[]>> = {
   'chart.print': ['HOSPITAL', 'DOCTOR', 'PATIENT'],
   'chain.read': ['ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR'],
   'chain.verify': ['ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR'],
+  'erasure.request': ['ADMIN', 'HOSPITAL', 'PATIENT'],
+  'erasure.list': ['ADMIN', 'HOSPITAL', 'PATIENT', 'AUDITOR'],
+  'erasure.approve': ['ADMIN', 'HOSPITAL'],
+  'erasure.refuse': ['ADMIN', 'HOSPITAL', 'PATIENT'],
+  'erasure.execute': ['ADMIN', 'HOSPITAL'],
+  'erasure.certificate': ['ADMIN', 'HOSPITAL', 'PATIENT', 'AUDITOR'],
 };
+
+/** What goes on after the chart was erased: the proofs stay. Everything else is answered with `erased`. */
+export const AFTER_ERASURE: readonly ChartAction[] = ['chain.read', 'chain.verify', 'erasure.list', 'erasure.certificate'];
 
 /** Acts on a draft that only its author does. */
 const AUTHOR_ONLY: readonly ChartAction[] = ['record.update', 'record.seal', 'attachment.add'];

@@ -24,6 +24,7 @@ export const SYSTEM_ACTIONS = [
   'patient.enrol',
   'patient.list',
   'directory.import',
+  'erasure.queue',
   'trail.read',
   'request.replay',
 ] as const;
@@ -52,6 +53,12 @@ export const CHART_ACTIONS = [
   'chart.print',
   'chain.read',
   'chain.verify',
+  'erasure.request',
+  'erasure.list',
+  'erasure.approve',
+  'erasure.refuse',
+  'erasure.execute',
+  'erasure.certificate',
 ] as const;
 export type ChartAction = (typeof CHART_ACTIONS)[number];
 

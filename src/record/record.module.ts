@@ -4,13 +4,14 @@ import { AttachmentsService } from './attachments.service';
 import { ChartPrintService } from './chart-print.service';
 import { EntriesService } from './entries.service';
 import { RecordController } from './record.controller';
+import { RecordErasureService } from './record-erasure.service';
 import { RecordsService } from './records.service';
 import { SealingService } from './sealing.service';
 
 @Global()
 @Module({
   controllers: [RecordController, AttachmentController],
-  providers: [AttachmentsService, ChartPrintService, EntriesService, RecordsService, SealingService],
-  exports: [EntriesService, SealingService],
+  providers: [AttachmentsService, ChartPrintService, EntriesService, RecordErasureService, RecordsService, SealingService],
+  exports: [EntriesService, RecordErasureService, SealingService],
 })
 export class RecordModule {}

@@ -5,6 +5,7 @@ import type { Config } from '../config/config';
 import { loadKeyFiles } from '../crypto/key-files';
 import { KeyRing } from '../crypto/key-ring.service';
 import type { ChainVerdictResponse } from '../ledger/ledger.dto';
+import { erasureRows } from '../erasure/erasure-rows';
 import { consentRows } from '../ledger/consent-rows';
 import { recordRows } from '../record/record-rows';
 import { verifyLedger } from '../ledger/verify-ledger';
@@ -57,7 +58,7 @@ async function walk(
 ): Promise<VerifySummary> {
   const start = performance.now();
   let [chains, blocks, bad] = [0, 0, 0];
-  for await (const verdict of verifyLedger(source.manager, keyRing, [consentRows, recordRows], patientId)) {
+  for await (const verdict of verifyLedger(source.manager, keyRing, [consentRows, recordRows, erasureRows], patientId)) {
     chains += 1;
     blocks += verdict.blocks;
     if (!isIntact(verdict)) bad += 1;

@@ -283,7 +283,7 @@ describe('R31 R32 sharing by consent', () => {
         grant,
         blocks.map((item) => item.recordId),
       );
-      return blocks.map((item) => JSON.parse(opened.get(item.recordId)?.payload.toString('utf8') ?? 'null') as Record<string, unknown>);
+      return blocks.map((item) => JSON.parse(opened.get(item.recordId)?.payload?.toString('utf8') ?? 'null') as Record<string, unknown>);
     });
     expect(contracts[0]).toMatchObject({
       schema: 'bjwt.consent/1',
