@@ -161,6 +161,16 @@ describe('KeyRing', () => {
     expect(row.wrapped.includes(wrapped.subarray(42, 74))).toBe(false);
   });
 
+  it('SEC-85 a request that read the key just before it was destroyed does not put it back into the cache', async () => {
+    await make(jane);
+    const reading = ring.vault(db.manager, jane); // has not come back yet
+    await db.transaction((tx) => ring.destroy(tx, jane));
+    ring.forget(jane);
+    await reading.catch(() => undefined);
+    await expect(ring.vault(db.manager, jane)).rejects.toThrow(new CryptoError('key_destroyed'));
+    expect(await ring.existingVaults(db.manager, [jane])).toEqual(new Map());
+  });
+
   describe('verifyRoot', () => {
     const verify = (changed: Partial<RootKeys>, manager: EntityManager = db.manager) =>
       new KeyRing({ ...keys, ...changed }).verifyRoot(manager);

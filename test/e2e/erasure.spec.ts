@@ -1,3 +1,4 @@
+import { PurgeService } from '../../src/erasure/purge.service';
 import { readCertificate } from '../../src/ledger/core/erasure-certificate';
 import { approve, ask, erase, type Erasure, slicesOnDisk } from '../support/erasures';
 import { openRaw, rows } from '../support/raw-database';
@@ -82,6 +83,23 @@ describe('erasure of one record', () => {
     expect(slicesOnDisk(world, secrets)).toBe(0);
     expect(slicesOnDisk(world, [Buffer.from(CANARY)])).toBe(0);
     expect(await verify(patient.id)).toMatchObject({ verdict: 'ERASED', blocks: 4, findings: [] });
+  });
+
+  test('SEC-85 while somebody reads an older state the bytes stay, which is said, and go later; a restart does that too', async () => {
+    const secrets = blobs('SELECT ciphertext, recordKey FROM ledger_content WHERE recordId = ?', record);
+    const reader = openRaw(world);
+    reader.exec('BEGIN');
+    rows(reader, 'SELECT COUNT(*) FROM ledger_content');
+    const done = await erase(world, patient.id, record);
+    expect(done).toMatchObject({ state: 'executed', purgedAt: null });
+    expect(slicesOnDisk(world, secrets)).toBeGreaterThan(0);
+    expect((await patient.api.get(`/records/${record}`)).status).toBe(410);
+    reader.exec('COMMIT');
+    reader.close();
+    await world.app.get(PurgeService).onApplicationBootstrap();
+    expect(slicesOnDisk(world, secrets)).toBe(0);
+    const list = await patient.api.get<{ items: Erasure[] }>('/patients/me/erasures');
+    expect(list.body.items.at(-1)).toMatchObject({ id: done.id, purgedAt: expect.any(String) });
   });
 
   test('R18 who may see the chart is told that it was erased (410); lists show it without content; the rest stays', async () => {
