@@ -1,6 +1,6 @@
 import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
 import { Test } from '@nestjs/testing';
-import { DataSource, type EntityManager } from 'typeorm';
+import { DataSource, type EntityManager, SelectQueryBuilder } from 'typeorm';
 import { BlindIndex } from './blind-index';
 import { cryptoEntities } from './crypto-entities';
 import { CryptoError } from './crypto-error';
@@ -163,10 +163,25 @@ describe('KeyRing', () => {
 
   it('SEC-85 a request that read the key just before it was destroyed does not put it back into the cache', async () => {
     await make(jane);
-    const reading = ring.vault(db.manager, jane); // has not come back yet
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    let read = (): void => undefined;
+    const wasRead = new Promise<void>((resolve) => (read = resolve));
+    // The driver gives the old row, and the caller learns it only after the commit.
+    const slow = jest.spyOn(SelectQueryBuilder.prototype, 'getRawMany').mockImplementationOnce(async function (
+      this: SelectQueryBuilder<DataKeyRow>,
+    ) {
+      slow.mockRestore();
+      const found = await this.getRawMany<object>();
+      read();
+      await held;
+      return found;
+    });
+    const reading = ring.vault(db.manager, jane);
+    await wasRead;
     await db.transaction((tx) => ring.destroy(tx, jane));
-    ring.forget(jane);
-    await reading.catch(() => undefined);
+    release();
+    await reading;
     await expect(ring.vault(db.manager, jane)).rejects.toThrow(new CryptoError('key_destroyed'));
     expect(await ring.existingVaults(db.manager, [jane])).toEqual(new Map());
   });

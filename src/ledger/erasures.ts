@@ -1,9 +1,13 @@
 import type { EntityManager } from 'typeorm';
+import { ApiError } from '../common/errors';
+import { CryptoError } from '../crypto/crypto-error';
+import type { Vault } from '../crypto/vault';
 import { selectRows } from '../database/rows';
-import { checkAttestation } from './core/block';
-import { b64u } from './core/bytes';
+import { FormatError } from './core/bytes';
+import { erasureRef, parseErasure } from './core/erasure';
 import { blockHash, type BlockHeader, BlockKind, decodeHeader, genesisHash, HEADER_BYTES } from './core/header';
-import { AuthorKeyEntity, BlockEntity } from './ledger.entity';
+import { BlockEntity, ContentEntity } from './ledger.entity';
+import { openContent } from './open-block';
 
 /** One place in a chain. */
 export interface Place {
@@ -45,17 +49,40 @@ export async function erasedBelow(manager: EntityManager, chainId: Buffer, genes
 }
 
 /**
- * The same as {@link erasedAmong} for a single read, without a walk: only ERASE blocks count that a registered key has signed. `blocks` are of this chain.
+ * The same as {@link erasedAmong} for a single read, without a walk: only ERASE blocks count whose own content opens and names what the header refers to. Who
+ * has the database and no keys can forge a header, but no content that opens under the patient's key. `blocks` are of this chain.
  */
-export async function signedErasures(manager: EntityManager, chainId: Buffer, blocks: readonly BlockEntity[]): Promise<Set<number>> {
+export async function provenErasures(
+  manager: EntityManager,
+  vault: Vault,
+  chainId: Buffer,
+  blocks: readonly BlockEntity[],
+): Promise<Set<number>> {
   const first = blocks[0] && storedHeader(blocks[0].header);
   if (!first) return new Set();
   const genesis = genesisHash(first.ledgerId, chainId);
   const found = await erasuresOf(manager, chainId, genesis, blocks);
-  const kids = found.map((block) => b64u(decodeHeader(block.header).authorKeyId));
-  const keys = new Map((await selectRows(manager, AuthorKeyEntity, 'kid', kids)).map(({ kid, x }) => [kid, x]));
-  const signed = found.filter((block) => isSigned(block, (kid) => keys.get(kid)));
-  return coveredBy(signed, genesis, blocks);
+  if (found.length === 0) return new Set();
+  const ids = found.map((block) => block.recordId);
+  const contents = new Map(
+    (await selectRows(manager, ContentEntity, 'recordId', ids)).map((row) => [`${row.recordId}/${row.version}`, row]),
+  );
+  const proven = found.filter((block) => {
+    const content = contents.get(`${block.recordId}/${block.version}`);
+    return content !== undefined && saysSo(vault, block, content);
+  });
+  return coveredBy(proven, genesis, blocks);
+}
+
+function saysSo(vault: Vault, block: BlockEntity, content: ContentEntity): boolean {
+  const header = decodeHeader(block.header);
+  try {
+    const statement = parseErasure(openContent(vault, block, content, header));
+    return erasureRef(statement, header.ledgerId, header.chainId).equals(header.refHash);
+  } catch (error) {
+    if (error instanceof FormatError || error instanceof CryptoError || error instanceof ApiError) return false;
+    throw error;
+  }
 }
 
 async function erasuresOf(manager: EntityManager, chainId: Buffer, genesis: Buffer, places: readonly Place[]): Promise<BlockEntity[]> {
@@ -78,21 +105,4 @@ function wholeChain(erasures: readonly BlockEntity[], genesis: Buffer): number {
 
 function refOf(block: BlockEntity): Buffer {
   return decodeHeader(block.header).refHash;
-}
-
-function isSigned(block: BlockEntity, keyOf: (kid: string) => string | undefined): boolean {
-  const header = decodeHeader(block.header);
-  let fits = header.height === block.height && header.chainId.equals(block.chainId);
-  const context = {
-    ledgerId: header.ledgerId,
-    chainId: block.chainId,
-    signatures: true,
-    keyOf: (kid: string) => {
-      const x = keyOf(kid);
-      return x === undefined ? undefined : ({ kty: 'OKP', crv: 'Ed25519', x } as const);
-    },
-    wasBelow: () => true, // what the author saw takes a walk
-  };
-  checkAttestation({ ...block, prevHash: block.prevHash, ciphertext: null }, header, context, () => (fits = false));
-  return fits;
 }

@@ -12,7 +12,7 @@ import { signAttestation } from './core/attestation';
 import { b64u, b64uDecode, sha256, ZERO_HASH } from './core/bytes';
 import { ciphertextHash, contentCommit, encryptContent, opening } from './core/content';
 import { blockHash, BlockKind, type BlockKindName, decodeHeader, encodeHeader, genesisHash, ledgerId } from './core/header';
-import { isErasure, signedErasures } from './erasures';
+import { isErasure, provenErasures } from './erasures';
 import { BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
 import { openBlock, type OpenedBlock } from './open-block';
 
@@ -115,7 +115,7 @@ export class LedgerService {
 
   /**
    * Several records of the grant's patient, by record id; what has no block in the patient's own chain is absent. Contents are held against their
-   * blocks first: what does not fit its seal is not shown. A content is absent where a signed ERASE block says so, and nowhere else.
+   * blocks first: what does not fit its seal is not shown. A content is absent where a proven ERASE block says so, and nowhere else.
    */
   async openMany(manager: EntityManager, grant: Grant, recordIds: readonly string[]): Promise<Map<string, OpenedBlock>> {
     const head = recordIds.length === 0 ? null : await this.head(manager, grant);
@@ -132,7 +132,7 @@ export class LedgerService {
         blocks.map((block) => block.header),
       ),
     ];
-    const erased = await signedErasures(manager, head.chainId, blocks);
+    const erased = await provenErasures(manager, vault, head.chainId, blocks);
     return new Map(
       blocks.map((block) => {
         const content = byRecord.get(`${block.recordId}/${block.version}`) ?? null;

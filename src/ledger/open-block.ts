@@ -36,7 +36,7 @@ export function openBlock(
   const { kind, height, sealedAt, chainId, refHash } = header;
   if (height !== block.height || !chainId.equals(block.chainId)) throw new ApiError('integrity_error');
   return {
-    payload: content && contentOf(vault, block, content, header),
+    payload: content && openContent(vault, block, content, header),
     kind,
     version: block.version,
     height,
@@ -47,7 +47,8 @@ export function openBlock(
   };
 }
 
-function contentOf(vault: Vault, block: BlockEntity, content: ContentEntity, header: BlockHeader): Buffer {
+/** The payload of a block, held against its commitment. @throws ApiError `integrity_error`, CryptoError when the record key does not open */
+export function openContent(vault: Vault, block: BlockEntity, content: ContentEntity, header: BlockHeader): Buffer {
   const recordKey = vault.openBytes('content.record_key', block.recordId, content.recordKey);
   const { ledgerId, chainId } = header;
   const { recordId, version } = block;

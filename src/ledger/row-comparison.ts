@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { HASH_BYTES, isBytes, isU32, isUuid, ZERO_HASH } from './core/bytes';
 import type { Finding } from './core/verdict';
 import { erasedAmong, storedHeader } from './erasures';
 import type { BlockEntity } from './ledger.entity';
@@ -29,14 +30,17 @@ export async function compareRows(
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   const facts = new Map<RowKeeper, SealedFact[]>();
-  const erasedHeights = await erasedAmong(manager, chain.chainId, chain.genesis, rows);
-  for (const row of rows) {
+  // What has not even the form of a block, the walk has named.
+  const formed = rows.filter((row) => isBytes(row.blockHash, HASH_BYTES) && isUuid(row.recordId) && isU32(row.version));
+  const erasedHeights = await erasedAmong(manager, chain.chainId, chain.genesis, formed);
+  for (const row of formed) {
     const header = storedHeader(row.header);
-    if (!header) continue; // the walk has said so
+    if (!header) continue;
     const { height, recordId, version } = row;
     const erased = erasedHeights.has(height);
-    const copied = row.refHash ?? Buffer.alloc(32);
-    if (!copied.equals(header.refHash)) findings.push({ code: 'HEADER_MISMATCH', height, field: 'refHash', recordId });
+    const copied = row.refHash ?? ZERO_HASH;
+    if (!isBytes(copied, HASH_BYTES) || !copied.equals(header.refHash))
+      findings.push({ code: 'HEADER_MISMATCH', height, field: 'refHash', recordId });
     // This server deletes in the transaction that seals the ERASE block: what is there again was put back.
     if (erased && row.ciphertext !== null) findings.push({ code: 'CONTENT_MISMATCH', height, field: 'an erased content', recordId });
     const keeper = keepers.find((item) => item.kinds.some((kind) => kind === header.kind));

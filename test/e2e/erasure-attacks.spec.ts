@@ -126,7 +126,11 @@ test('ATTACK mark a record as erased: it is not taken for erased', async () => {
     );
 });
 
-test('ATTACK a forged ERASE block: the content is missed, not excused', async () => {
+test.each([
+  ['unsigned', { attestation: null }],
+  ['with a signature for another', { recordId: '00000000-0000-4000-8000-00000000abcd' }],
+  ['that repeats the signed one and refers to another block', {}],
+])('ATTACK a forged ERASE block (%s): the content is missed, not excused', async (_, change: Partial<StoredRow>) => {
   await tamper(
     world,
     sealed,
@@ -134,8 +138,7 @@ test('ATTACK a forged ERASE block: the content is missed, not excused', async ()
       const [, target, , tip] = storedChain(db, patient.id);
       if (!target || !tip) throw new Error('no such block');
       const header = decodeHeader(tip.header);
-      const fake = { ...header, height: 4, prevHash: tip.blockHash, refHash: target.blockHash };
-      putBlock(db, { ...tip, recordId: kept }, fake);
+      putBlock(db, { ...tip, ...change }, { ...header, height: 4, prevHash: tip.blockHash, refHash: target.blockHash });
       db.prepare('DELETE FROM ledger_content WHERE recordId = ?').run(kept);
       db.prepare(`UPDATE record SET status = 'erased' WHERE id = ?`).run(kept);
     },
