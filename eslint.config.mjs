@@ -18,6 +18,7 @@ const order = [
   'patient',
   'record',
   'doctor',
+  'erasure',
   'fhir',
   'health',
   'app',

@@ -12,6 +12,7 @@ import type { RootKeys } from './crypto/root-keys';
 import type { DataSources } from './database/database';
 import { DatabaseModule } from './database/database.module';
 import { DoctorModule } from './doctor/doctor.module';
+import { ErasureModule } from './erasure/erasure.module';
 import { FhirModule } from './fhir/fhir.module';
 import { HealthModule } from './health/health.module';
 import { HospitalModule } from './hospital/hospital.module';
@@ -49,6 +50,7 @@ export class AppModule {
         PatientModule,
         RecordModule,
         DoctorModule,
+        ErasureModule,
         FhirModule,
         HealthModule,
       ],

@@ -5,6 +5,7 @@ import { IdempotencyEntity } from './auth/idempotency.entity';
 import { RefreshTokenEntity, RevocationEntity, SessionEntity } from './auth/session.entity';
 import { cryptoEntities } from './crypto/crypto-entities';
 import { QuestionEntity } from './doctor/question.entity';
+import { ErasureEntity } from './erasure/erasure.entity';
 import { DirectoryEntity } from './fhir/directory.entity';
 import { EnrolmentEntity, HospitalEntity, StaffEntity } from './hospital/hospital.entity';
 import { AuthorKeyEntity, BlockEntity, ChainEntity, ContentEntity } from './ledger/ledger.entity';
@@ -54,5 +55,6 @@ export const entities = [
   AttachmentEntity,
   AttachmentChunkEntity,
   QuestionEntity,
+  ErasureEntity,
   DirectoryEntity,
 ];

@@ -12,7 +12,7 @@ import { Database } from '../database/database';
 import { EnrolmentsService } from '../hospital/enrolments.service';
 import { ConsentsService } from './consents.service';
 import type { Purpose } from './contract';
-import { decide, type Decision } from './decision';
+import { AFTER_ERASURE, decide, type Decision } from './decision';
 
 /** What an act is about. */
 export interface Target {
@@ -81,6 +81,8 @@ interface Decided {
   readonly decision: Decision;
   readonly target: Target | null;
   readonly hospitalId: string | null;
+  /** The chart was erased, and the act needs one. */
+  readonly erased: boolean;
   readonly purpose: Purpose;
   readonly contractVersion: number | null;
 }
@@ -110,6 +112,7 @@ export class AccessService {
     const grant = this.grant(actor, decided);
     if (!grant) return this.refuse(actor, action, decided);
     try {
+      assertThere(decided);
       const value = await work(reader, grant);
       await this.database.transaction((tx) => this.append(tx, actor, action, decided, 'ok', grant.noted));
       return value;
@@ -144,6 +147,7 @@ export class AccessService {
         this.assertStillValid(actor);
         const made = (decided = await this.decide(tx, actor, action, source));
         const grant = this.grant(actor, made);
+        if (grant) assertThere(made);
         return grant && { value: await work(tx, grant, made) };
       });
     } catch (error) {
@@ -169,6 +173,7 @@ export class AccessService {
     const decided = await this.decide(tx, actor, action, target);
     const grant = this.grant(actor, decided);
     if (!grant) throw notFound();
+    assertThere(decided);
     return this.perform(tx, actor, action, decided, grant, work);
   }
 
@@ -199,10 +204,13 @@ export class AccessService {
         decision: { permitted: false, rules: [{ id: 'no-target', sentence: 'There is no such thing' }] },
         target,
         hospitalId: null,
+        erased: false,
         purpose,
         contractVersion: null,
       };
-    const hospitalId = await this.enrolments.hospitalOf(manager, target.patientId);
+    const chart = await this.enrolments.chartOf(manager, target.patientId);
+    const hospitalId = chart?.hospitalId ?? null;
+    const erased = chart?.erased === true && !AFTER_ERASURE.includes(action);
     const elsewhere = hospitalId !== null && actor.hospitalId !== hospitalId && actor.role !== 'ADMIN' && actor.role !== 'AUDITOR';
     const consent = elsewhere ? await this.consents.active(manager, target.patientId) : null;
     const decision = decide({
@@ -214,7 +222,7 @@ export class AccessService {
       contract: consent?.contract ?? null,
       now: this.clock.now(),
     });
-    return { decision, target, hospitalId, purpose, contractVersion: consent?.version ?? null };
+    return { decision, target, hospitalId, erased, purpose, contractVersion: consent?.version ?? null };
   }
 
   private grant(actor: Actor, { decision, target, hospitalId }: Decided): Grant | null {
@@ -259,4 +267,9 @@ export class AccessService {
       ...note,
     });
   }
+}
+
+/** Who may see the chart is told that it was erased; to everybody else it looks as if it had never been. */
+function assertThere({ erased }: Decided): void {
+  if (erased) throw new ApiError('erased');
 }

@@ -51,6 +51,11 @@ export class ConsentsService {
     for (const rule of contract.rules) await tx.getRepository(ConsentRuleEntity).insert(ruleRow(rule, patient.id));
   }
 
+  /** Erasure: nobody elsewhere is let in any more. The versions stay; their texts open with the patient's key only. */
+  async forget(tx: EntityManager, patientId: string): Promise<void> {
+    await tx.getRepository(ConsentRuleEntity).delete({ patientId });
+  }
+
   /** Ids of patients elsewhere who let this actor read now. */
   async sharedWith(manager: EntityManager, actor: Actor): Promise<string[]> {
     const now = this.clock.now();

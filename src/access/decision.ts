@@ -54,6 +54,12 @@ export const CEILING: Readonly<Record<ChartAction, readonly Role[]>> = {
   'record.receipt': ['HOSPITAL', 'DOCTOR', 'PATIENT'],
   'record.bundle': ['HOSPITAL', 'DOCTOR', 'PATIENT'],
   'chain.export': ['HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR'],
+  'erasure.request': ['ADMIN', 'HOSPITAL', 'PATIENT'],
+  'erasure.list': ['ADMIN', 'HOSPITAL', 'PATIENT', 'AUDITOR'],
+  'erasure.approve': ['ADMIN', 'HOSPITAL'],
+  'erasure.refuse': ['ADMIN', 'HOSPITAL', 'PATIENT'],
+  'erasure.execute': ['ADMIN', 'HOSPITAL'],
+  'erasure.certificate': ['ADMIN', 'HOSPITAL', 'PATIENT', 'AUDITOR'],
 };
 
 /** Acts that a contract does not name: they show nothing that the named act does not show, and what proves it. */
@@ -62,6 +68,9 @@ const CONSENTED_AS: Partial<Record<ChartAction, ChartAction>> = {
   'record.bundle': 'record.read',
   'chain.export': 'chain.read',
 };
+
+/** What goes on after the chart was erased: the proofs stay. Everything else is answered with `erased`. */
+export const AFTER_ERASURE: readonly ChartAction[] = ['chain.read', 'chain.verify', 'chain.export', 'erasure.list', 'erasure.certificate'];
 
 /** Acts on a draft that only its author does. */
 const AUTHOR_ONLY: readonly ChartAction[] = ['record.update', 'record.seal', 'attachment.add'];

@@ -24,6 +24,7 @@ export const SYSTEM_ACTIONS = [
   'patient.enrol',
   'patient.list',
   'directory.import',
+  'erasure.queue',
   'trail.read',
   'request.replay',
 ] as const;
@@ -55,6 +56,12 @@ export const CHART_ACTIONS = [
   'chain.read',
   'chain.verify',
   'chain.export',
+  'erasure.request',
+  'erasure.list',
+  'erasure.approve',
+  'erasure.refuse',
+  'erasure.execute',
+  'erasure.certificate',
 ] as const;
 export type ChartAction = (typeof CHART_ACTIONS)[number];
 

@@ -147,6 +147,13 @@ export class AccountsService {
     if (account && account.status !== 'CLOSED') await this.change(tx, actor, account, { ...DECISIONS.close, from: [account.status] });
   }
 
+  /** Erasure: ends the login and leaves nothing of its holder. The id stays: the trail and the keys that attest name it. */
+  async erase(tx: EntityManager, actor: Actor, id: string): Promise<void> {
+    await this.closeFor(tx, actor, id);
+    const nobody = { usernameIndex: null, username: null, name: Sealed.nothing, password: null, codeHash: null, codeExpiresAt: null };
+    await tx.getRepository(AccountEntity).update({ id }, nobody);
+  }
+
   /** The queue and the list: a hospital sees its own people. */
   async list(actor: Actor, query: AccountQuery): Promise<Page<AccountResponse>> {
     const builder = this.database.reader
@@ -184,7 +191,8 @@ export class AccountsService {
     const vaults = await this.keyRing.existingVaults(manager, rows.map(accountSubject));
     return new Map(
       rows.map((row) => {
-        const name = vaults.get(vaultKey(accountSubject(row)))?.open('account.name', row.id, row.name) ?? '';
+        const vault = row.name.isNothing ? undefined : vaults.get(vaultKey(accountSubject(row)));
+        const name = vault?.open('account.name', row.id, row.name) ?? '';
         return [row.id, { name, role: row.role, hospitalId: row.hospitalId, status: row.status }];
       }),
     );
@@ -203,12 +211,12 @@ export class AccountsService {
   }
 
   async toResponse(manager: EntityManager, row: AccountEntity): Promise<AccountResponse> {
-    const vault = await this.keyRing.vault(manager, accountSubject(row));
+    const nameOf = async () => (await this.keyRing.vault(manager, accountSubject(row))).open('account.name', row.id, row.name);
     return {
       id: row.id,
       role: row.role,
       status: row.status,
-      name: vault.open('account.name', row.id, row.name),
+      name: row.name.isNothing ? '' : await nameOf(),
       hospitalId: row.hospitalId,
       createdAt: isoTime(row.createdAt),
     };

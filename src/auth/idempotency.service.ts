@@ -1,17 +1,21 @@
 import { Injectable } from '@nestjs/common';
-import { type EntityManager, LessThan } from 'typeorm';
+import { type EntityManager, In, LessThan } from 'typeorm';
 import { AuditService } from '../audit/audit.service';
 import type { Actor } from '../common/actor';
 import { Clock } from '../common/clock';
 import { ApiError } from '../common/errors';
 import { newId } from '../common/ids';
 import { RawJson, stringifyExact } from '../common/raw-json';
-import { KeyRing } from '../crypto/key-ring.service';
+import { CryptoError } from '../crypto/crypto-error';
+import { KeyRing, vaultKey } from '../crypto/key-ring.service';
+import type { Vault } from '../crypto/vault';
 import { Database } from '../database/database';
+import { AccountEntity } from './account.entity';
 import { accountSubject } from './accounts.service';
 import { IdempotencyEntity } from './idempotency.entity';
 
 const KEPT_MS = 24 * 3_600_000;
+const PAGE = 200;
 
 /** Makes a retried POST have one effect: the answer is stored, sealed, in the transaction of the act itself. */
 @Injectable()
@@ -64,5 +68,44 @@ export class IdempotencyService {
       createdAt: now,
     });
     return answer;
+  }
+
+  /**
+   * Erasure: drops the kept answers of a hospital's people that name one of these ids, and all those of accounts with such an id. What was kept is a
+   * day's answers at most. A retry of such a request is a new one.
+   */
+  async forget(tx: EntityManager, hospitalId: string, ids: readonly string[]): Promise<void> {
+    const repository = tx.getRepository(IdempotencyEntity);
+    for (let after = ''; ;) {
+      const rows = await repository
+        .createQueryBuilder('i')
+        .innerJoin(AccountEntity, 'a', 'a.id = i.accountId')
+        .where('a.hospitalId = :hospitalId AND i.id > :after', { hospitalId, after })
+        .orderBy('i.id')
+        .limit(PAGE)
+        .getMany();
+      const subjects = rows.map((row) => accountSubject({ id: row.accountId, hospitalId }));
+      const vaults = await this.keyRing.existingVaults(tx, subjects);
+      const named = rows.filter((row, index) => {
+        const vault = subjects[index] && vaults.get(vaultKey(subjects[index]));
+        return ids.includes(row.accountId) || names(vault, row, ids);
+      });
+      if (named.length > 0) await repository.delete({ id: In(named.map((row) => row.id)) });
+      const last = rows.at(-1);
+      if (!last || rows.length < PAGE) return;
+      after = last.id;
+    }
+  }
+}
+
+/** Whether an answer names one of these ids; one that does not open is taken to. */
+function names(vault: Vault | undefined, row: IdempotencyEntity, ids: readonly string[]): boolean {
+  if (!vault) return true;
+  try {
+    const text = vault.open('idempotency.response', row.id, row.response);
+    return ids.some((id) => text.includes(id));
+  } catch (error) {
+    if (error instanceof CryptoError) return true;
+    throw error;
   }
 }

@@ -96,7 +96,8 @@ export class TokensService {
     const now = this.clock.now() / 1000;
     if (claims.exp <= now || claims.iat > now + 5 || claims.exp - claims.iat > this.config.token.accessSeconds) return undefined;
     if (!this.revocations.accepts(claims)) return undefined;
-    return { id: claims.sub, role: claims.role, hospitalId: claims.ten, sessionId: claims.sid, epoch: claims.ep, requestId };
+    const authTime = claims.auth_time * 1000;
+    return { id: claims.sub, role: claims.role, hospitalId: claims.ten, sessionId: claims.sid, epoch: claims.ep, authTime, requestId };
   }
 
   /** The actor of a token that was verified before; expiry and revocation are checked again. */

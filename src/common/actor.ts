@@ -15,6 +15,8 @@ export interface Actor {
   readonly sessionId: string;
   /** Instant of the token's issue, ms: what a revocation is compared with. */
   readonly epoch: number;
+  /** When the holder proved the password, ms (claim `auth_time`). */
+  readonly authTime: number;
   /** Correlates the answer, the trail and the log file. */
   readonly requestId: string;
   /** Present when the client sent an `Idempotency-Key` header to a route that takes one. */

@@ -43,6 +43,9 @@ export class KeyRing {
   /** By the wrapped bytes and what they are bound to. Unwrapping is a pure function of these, so a rollback cannot make an entry wrong. */
   readonly #keks = new LRUCache<string, DataKey>({ max: 1000, ttl: CACHED_FOR_MS });
 
+  /** Keys that were destroyed lately: a request that read one just before must not put it back into the cache. */
+  readonly #gone = new LRUCache<string, true>({ max: CACHED_KEYS, ttl: CACHED_FOR_MS });
+
   #committed: EntityManager | undefined;
 
   constructor(@Inject(ROOT_KEYS) private readonly keys: RootKeys) {
@@ -65,7 +68,7 @@ export class KeyRing {
       const [found] = await this.#find(source, [subject]);
       if (!found) continue;
       const vault = this.#open(found);
-      if (!isInTransaction(source)) this.#vaults.set(vaultKey(subject), vault);
+      if (!isInTransaction(source)) this.#remember(subject, vault);
       return vault;
     }
     if (!isInTransaction(manager)) throw new CryptoError('key_missing');
@@ -90,14 +93,14 @@ export class KeyRing {
       if (found.state !== 'active' || !missing.has(vaultKey(found))) continue;
       const vault = this.#open(found);
       vaults.set(vaultKey(found), vault);
-      if (!isInTransaction(manager)) this.#vaults.set(vaultKey(found), vault);
+      if (!isInTransaction(manager)) this.#remember(found, vault);
     }
     return vaults;
   }
 
   /**
    * Erasure, to be called inside a transaction: overwrites the wrapped key. Call `forget` after the commit, on every instance; a request that
-   * read the key before may have cached it.
+   * came before the commit may have read the key.
    */
   async destroy(manager: EntityManager, subject: Subject): Promise<void> {
     if (!isInTransaction(manager)) throw new CryptoError('key_missing');
@@ -106,8 +109,9 @@ export class KeyRing {
     this.forget(subject);
   }
 
-  /** Drops the cached key of a subject. */
+  /** Drops the cached key of a subject, and caches it no more until what read it meanwhile is over. */
   forget(subject: Subject): void {
+    this.#gone.set(vaultKey(subject), true);
     this.#vaults.delete(vaultKey(subject));
   }
 
@@ -126,6 +130,10 @@ export class KeyRing {
       }
     }
     await verifyKeyChecks(manager, this.keys, keks.length === 0);
+  }
+
+  #remember(subject: Subject, vault: Vault): void {
+    if (!this.#gone.has(vaultKey(subject))) this.#vaults.set(vaultKey(subject), vault);
   }
 
   /** Where to look for a key: inside a transaction first among what is committed, for only that may be cached. */

@@ -1,6 +1,6 @@
 import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
 import { Test } from '@nestjs/testing';
-import { DataSource, type EntityManager } from 'typeorm';
+import { DataSource, type EntityManager, SelectQueryBuilder } from 'typeorm';
 import { BlindIndex } from './blind-index';
 import { cryptoEntities } from './crypto-entities';
 import { CryptoError } from './crypto-error';
@@ -159,6 +159,31 @@ describe('KeyRing', () => {
     const row = await db.manager.findOneByOrFail(DataKeyRow, jane);
     expect(row.state).toBe('destroyed');
     expect(row.wrapped.includes(wrapped.subarray(42, 74))).toBe(false);
+  });
+
+  it('SEC-85 a request that read the key just before it was destroyed does not put it back into the cache', async () => {
+    await make(jane);
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    let read = (): void => undefined;
+    const wasRead = new Promise<void>((resolve) => (read = resolve));
+    // The driver gives the old row, and the caller learns it only after the commit.
+    const slow = jest.spyOn(SelectQueryBuilder.prototype, 'getRawMany').mockImplementationOnce(async function (
+      this: SelectQueryBuilder<DataKeyRow>,
+    ) {
+      slow.mockRestore();
+      const found = await this.getRawMany<object>();
+      read();
+      await held;
+      return found;
+    });
+    const reading = ring.vault(db.manager, jane);
+    await wasRead;
+    await db.transaction((tx) => ring.destroy(tx, jane));
+    release();
+    await reading;
+    await expect(ring.vault(db.manager, jane)).rejects.toThrow(new CryptoError('key_destroyed'));
+    expect(await ring.existingVaults(db.manager, [jane])).toEqual(new Map());
   });
 
   describe('verifyRoot', () => {

@@ -11,6 +11,9 @@ const MASK = '***';
  * compare two with `equals` (`toEqual` of Jest cannot tell them apart).
  */
 export class Sealed {
+  /** What erasure leaves in a cell that may not be null: no bytes, which open nowhere. */
+  static readonly nothing: Sealed = new Sealed(Buffer.alloc(0));
+
   readonly #bytes: Buffer;
 
   constructor(bytes: Buffer) {
@@ -20,6 +23,11 @@ export class Sealed {
   /** The envelope as it is stored. Do not write into it. */
   get bytes(): Buffer {
     return this.#bytes;
+  }
+
+  /** Whether its value was erased. */
+  get isNothing(): boolean {
+    return this.#bytes.length === 0;
   }
 
   equals(other: Sealed): boolean {

@@ -1,5 +1,6 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
+import { purgeDeleted } from './purge';
 import { SerialExecutor, type Work } from './serial-executor';
 
 /** The two connections to one database: the writer belongs to the executor, the reader cannot write. */
@@ -31,6 +32,14 @@ export class Database implements OnApplicationShutdown {
   /** Calls `effect` once the unit that is running now is durable: for caches and log files, which must not run ahead of the database. */
   afterCommit(effect: () => void): void {
     this.executor.afterCommit(effect);
+  }
+
+  /**
+   * Takes the bytes of rows that were deleted or overwritten before out of the files of the database. False when somebody who reads kept some of
+   * them: try again.
+   */
+  purge(): Promise<boolean> {
+    return this.executor.between(purgeDeleted);
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -7,6 +7,9 @@ import { unitRunner } from './unit-runner';
 /** A unit of work: uses only the manager that it is given and awaits nothing slow. */
 export type Work<T> = (tx: EntityManager) => Promise<T>;
 
+/** What must run while no transaction is open. */
+export type Upkeep = (runner: QueryRunner) => Promise<void>;
+
 interface Unit {
   readonly work: Work<unknown>;
   readonly effects: (() => void)[];
@@ -30,6 +33,7 @@ const AGAIN = { headers: { 'retry-after': '1' } };
  */
 export class SerialExecutor {
   private waiting: Unit[] = [];
+  private upkeep: Upkeep[] = [];
   private draining: Promise<void> | undefined;
   private current: Unit | undefined;
 
@@ -54,6 +58,14 @@ export class SerialExecutor {
     });
   }
 
+  /** Runs `work` on the connection between two batches, while no transaction is open. It must leave none behind. */
+  between<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.upkeep.push((runner) => work(runner).then(resolve, reject));
+      this.draining ??= this.drain();
+    });
+  }
+
   /** Calls `effect` after the commit of the unit that is running now; never when it is rolled back. */
   afterCommit(effect: () => void): void {
     if (!this.current) throw new Error('afterCommit outside a unit of work');
@@ -66,10 +78,11 @@ export class SerialExecutor {
   }
 
   private async drain(): Promise<void> {
-    while (this.waiting.length > 0) {
+    while (this.waiting.length > 0 || this.upkeep.length > 0) {
       // The driver answers in microtasks, so without this turn a batch would be committed before the next socket is read: one COMMIT for each unit.
       await nextTurn();
-      await this.commitTogether(this.waiting.splice(0, MAX_BATCH));
+      for (const work of this.upkeep.splice(0)) await work(this.runner);
+      if (this.waiting.length > 0) await this.commitTogether(this.waiting.splice(0, MAX_BATCH));
     }
     this.draining = undefined;
   }

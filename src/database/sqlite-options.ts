@@ -14,13 +14,14 @@ export function sqliteDriver(): unknown {
 
 /**
  * FULL: an acknowledged commit survives a power cut (a WAL file that better-sqlite3 reopens would run at NORMAL). secure_delete: what is erased is
- * overwritten. trusted_schema OFF: a doctored schema cannot call functions. recursive_triggers ON: without it `INSERT OR REPLACE` deletes rows
+ * overwritten, and temp_store MEMORY: no file of its own keeps the pages that a transaction may roll back to. trusted_schema OFF: a doctored schema cannot call functions. recursive_triggers ON: without it `INSERT OR REPLACE` deletes rows
  * past the triggers that protect sealed tables.
  */
 function prepareWriter(db: Pragmas): void {
   const settings = [
     'synchronous = FULL',
     'secure_delete = ON',
+    'temp_store = MEMORY',
     'trusted_schema = OFF',
     'recursive_triggers = ON',
     'wal_autocheckpoint = 4000',

@@ -56,14 +56,14 @@ export class DoctorController {
 
   @Post('patients/:id/questions')
   @Roles('DOCTOR')
-  @Api('questions', 'Asks a patient', QuestionResponse, { status: 201, idempotent: true, problems: ['not_found'] })
+  @Api('questions', 'Asks a patient', QuestionResponse, { status: 201, idempotent: true, problems: ['not_found', 'erased'] })
   ask(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Body() dto: AskDto): Promise<QuestionResponse> {
     return this.questions.ask(actor, id, dto.text);
   }
 
   @Get('patients/:id/questions')
   @Roles('DOCTOR', 'HOSPITAL', 'PATIENT')
-  @Api('questions', 'Questions to a patient and the answers; `me` is the own list', QuestionPage, { problems: ['not_found'] })
+  @Api('questions', 'Questions to a patient and the answers; `me` is the own list', QuestionPage, { problems: ['not_found', 'erased'] })
   list(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string, @Query() query: QuestionQuery): Promise<QuestionPage> {
     return this.questions.list(actor, id, query);
   }
@@ -73,7 +73,7 @@ export class DoctorController {
   @Api('questions', 'Answers a question; the answer is sealed', AnsweredResponse, {
     status: 201,
     idempotent: true,
-    problems: ['not_found', 'conflict'],
+    problems: ['not_found', 'erased', 'conflict'],
   })
   answer(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Body() dto: AnswerDto): Promise<AnsweredResponse> {
     return this.questions.answer(actor, id, dto.text);

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { AccessService } from '../access/access.service';
+import { AccessService, type Grant } from '../access/access.service';
 import { AccountsService } from '../auth/accounts.service';
 import type { Actor } from '../common/actor';
 import { Clock, isoTime, isoTimeOrNull } from '../common/clock';
@@ -96,6 +96,17 @@ export class QuestionsService {
         sealed: { ...block, sealedAt: isoTime(block.sealedAt) },
       };
     });
+  }
+
+  /**
+   * Erasure: deletes all questions to the patient, or the one whose answer is this sealed record, for the record holds the question too. Says which.
+   */
+  async erase(tx: EntityManager, { patientId }: Grant, answerRecordId: string | null): Promise<string[]> {
+    const questions = tx.getRepository(QuestionEntity);
+    const where = answerRecordId === null ? { patientId } : { patientId, answerRecordId };
+    const ids = (await questions.find({ where, select: { id: true } })).map((row) => row.id);
+    await questions.delete(where);
+    return ids;
   }
 
   openCount(manager: EntityManager, doctorId: string): Promise<number> {

@@ -41,4 +41,6 @@ export class EnrolmentEntity {
   @IdColumn() hospitalId!: string;
   /** Null until the registration is approved. */
   @InstantColumn({ nullable: true }) enrolledAt!: number | null;
+  /** When everything about the patient was erased by law; null while there is a chart. */
+  @InstantColumn({ nullable: true }) erasedAt!: number | null;
 }

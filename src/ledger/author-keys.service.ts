@@ -51,6 +51,11 @@ export class AuthorKeysService {
     return key;
   }
 
+  /** Drops a signing key from memory: its account was erased. */
+  forget(accountId: string): void {
+    this.signing.delete(accountId);
+  }
+
   /** Whose keys attest these blocks: the account of the key that a header (274 bytes) names, or null. */
   async accounts(manager: EntityManager, headers: readonly Buffer[]): Promise<(header: Buffer) => string | null> {
     const kidOf = (header: Buffer) => b64u(decodeHeader(header).authorKeyId);

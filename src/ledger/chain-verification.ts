@@ -4,15 +4,19 @@ import { CryptoError } from '../crypto/crypto-error';
 import { KeyRing } from '../crypto/key-ring.service';
 import { Sealed } from '../crypto/sealed';
 import type { Vault } from '../crypto/vault';
+import { isMarkedErased } from '../hospital/enrolments.service';
 import { ChainLeaves, type HeadLeaf, type LeafChecks } from './chain-leaves';
 import { createChainVerifier, type StoredBlock } from './core/chain';
-import { decodeHeader, HEADER_BYTES, ledgerId } from './core/header';
+import { genesisHash, ledgerId } from './core/header';
 import type { PublicJwk } from './core/jwk';
 import { type ChainReport, type Finding, MAX_FINDINGS } from './core/verdict';
-import { type RowKeeper, type SealedFact } from './row-keeper';
+import { erasedBelow } from './erasures';
 import { BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
+import { compareRows } from './row-comparison';
+import type { RowKeeper } from './row-keeper';
 
 const PAGE = 500;
+const MAX_WALKS = 3;
 
 /** What a verification needs beside the rows. Without `keyRing` the contents stay closed: hashes and signatures are checked all the same. */
 export interface VerificationContext {
@@ -56,32 +60,47 @@ interface Tip {
   readonly lastHeight: number;
 }
 
-/** Walks one chain from block 0 to its head in bounded memory, without stopping the server for others. Never throws for what it finds in the rows. */
-export async function verifyStoredChain(
-  manager: EntityManager,
-  chain: Pick<ChainEntity, 'chainId' | 'patientId' | 'hospitalId'>,
-  context: VerificationContext,
-): Promise<StoredChainReport> {
+type Chain = Pick<ChainEntity, 'chainId' | 'patientId' | 'hospitalId'>;
+
+/**
+ * Walks one chain from block 0 to its head in bounded memory, without stopping the server for others. Never throws for what it finds in the rows.
+ * An erasure in the middle of the walk takes contents away whose ERASE block the walk does not reach: when the chain grew, a bad report is made anew.
+ */
+export async function verifyStoredChain(manager: EntityManager, chain: Chain, context: VerificationContext): Promise<StoredChainReport> {
+  for (let walks = 1; ; walks += 1) {
+    const { height } = await tipOf(manager, chain.chainId);
+    const report = await walkStoredChain(manager, chain, context);
+    if (report.verdict === 'VALID' || report.verdict === 'ERASED' || walks === MAX_WALKS) return report;
+    if ((await tipOf(manager, chain.chainId)).height === height) return report;
+  }
+}
+
+async function walkStoredChain(manager: EntityManager, chain: Chain, context: VerificationContext): Promise<StoredChainReport> {
   // Counted before the tip is read: each of these rows has its block at or below the tip, whatever others seal meanwhile.
   const counted = await Promise.all(
     context.keepers.map(async (keeper) => ({ keeper, count: await keeper.count(manager, chain.patientId) })),
   );
   const tip = await tipOf(manager, chain.chainId);
+  const ledger = ledgerId(await context.originOf(chain.hospitalId));
   const verifier = createChainVerifier({
-    ledgerId: ledgerId(await context.originOf(chain.hospitalId)),
+    ledgerId: ledger,
     chainId: chain.chainId,
     keyOf: context.keyOf,
     signatures: context.signatures ?? true,
   });
+  const genesis = genesisHash(ledger, chain.chainId);
+  const erasedTo = await erasedBelow(manager, chain.chainId, genesis);
+  const vault = await patientVault(manager, chain, context.keyRing, erasedTo >= 0);
   const leaves = new ChainLeaves(manager, chain, context.leaves);
   const limit = context.page ?? PAGE;
-  const vault = await patientVault(manager, chain, context.keyRing);
   const rowsFindings: Finding[] = [];
+  if ((await isMarkedErased(manager, chain.patientId)) !== erasedTo >= 0)
+    rowsFindings.push({ code: 'CONTENT_MISMATCH', height: tip.height, field: 'enrolment.erasedAt' });
   const kept = new Map<RowKeeper, number>();
   for (let from = -1; ;) {
     const rows = await page(manager, chain.chainId, from, tip.lastHeight, limit);
     for (const row of rows) verifier.push(toStoredBlock(row, vault));
-    rowsFindings.push(...(await compareRows(manager, chain.patientId, rows, context.keepers, kept)));
+    rowsFindings.push(...(await compareRows(manager, { ...chain, genesis }, rows, context.keepers, kept)));
     const last = rows.at(-1);
     if (last) rowsFindings.push(...(await leaves.findings(from, last.height)));
     await context.pace?.(rows.length);
@@ -125,16 +144,20 @@ function page(manager: EntityManager, chainId: Buffer, from: number, to: number,
     .getRawMany<Row>();
 }
 
-/** Null without keys or after erasure; `rejected` when the patient's key was altered in the database: then no content opens. */
+/**
+ * Null without keys or after the erasure of the patient; `rejected` when the patient's key was altered in the database, deleted or destroyed without an
+ * ERASE block: then no content opens.
+ */
 async function patientVault(
   manager: EntityManager,
-  chain: Pick<ChainEntity, 'patientId' | 'hospitalId'>,
+  chain: Chain,
   keyRing: KeyRing | null,
+  erased: boolean,
 ): Promise<Vault | 'rejected' | null> {
   if (!keyRing) return null;
   try {
     const vaults = await keyRing.existingVaults(manager, [{ subjectId: chain.patientId, tenantId: chain.hospitalId }]);
-    return vaults.values().next().value ?? null;
+    return vaults.values().next().value ?? (erased ? null : 'rejected');
   } catch (error) {
     if (error instanceof CryptoError) return 'rejected';
     throw error;
@@ -155,44 +178,5 @@ function unwrap(vault: Vault, recordId: string, wrapped: Buffer): Buffer {
   } catch (error) {
     if (error instanceof CryptoError) return Buffer.alloc(32);
     throw error;
-  }
-}
-
-/** Holds the rows of other modules, and the block's own copy of `refHash`, against the headers of one page. */
-async function compareRows(
-  manager: EntityManager,
-  patientId: string,
-  rows: readonly Row[],
-  keepers: readonly RowKeeper[],
-  kept: Map<RowKeeper, number>,
-): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  const facts = new Map<RowKeeper, SealedFact[]>();
-  for (const row of rows) {
-    const header = headerOf(row);
-    if (!header) continue; // the walk has said so
-    const { height, recordId, version } = row;
-    const copied = row.refHash ?? Buffer.alloc(32);
-    if (!copied.equals(header.refHash)) findings.push({ code: 'HEADER_MISMATCH', height, field: 'refHash', recordId });
-    const keeper = keepers.find((item) => item.kinds.some((kind) => kind === header.kind));
-    if (keeper)
-      facts.set(keeper, [
-        ...(facts.get(keeper) ?? []),
-        { recordId, height, version, blockHash: row.blockHash.toString('hex'), sealedAt: header.sealedAt },
-      ]);
-  }
-  for (const [keeper, page] of facts) {
-    kept.set(keeper, (kept.get(keeper) ?? 0) + page.length);
-    findings.push(...(await keeper.findings(manager, patientId, page)));
-  }
-  return findings;
-}
-
-function headerOf(row: Row): ReturnType<typeof decodeHeader> | null {
-  if (!Buffer.isBuffer(row.header) || row.header.length !== HEADER_BYTES) return null;
-  try {
-    return decodeHeader(row.header);
-  } catch {
-    return null;
   }
 }

@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { AuthorKeysService } from './author-keys.service';
 import { ChainExportService } from './chain-export.service';
 import { LedgerController } from './ledger.controller';
+import { LedgerErasureService } from './ledger-erasure.service';
 import { LedgerService } from './ledger.service';
 import { LedgerStatusService } from './ledger-status.service';
 import { ProofsService } from './proofs.service';
@@ -17,6 +18,7 @@ import { VerificationService } from './verification.service';
   providers: [
     AuthorKeysService,
     ChainExportService,
+    LedgerErasureService,
     LedgerService,
     LedgerStatusService,
     ProofsService,
@@ -25,6 +27,6 @@ import { VerificationService } from './verification.service';
     TrailProofsService,
     VerificationService,
   ],
-  exports: [LedgerService, LedgerStatusService, ProofsService, VerificationService],
+  exports: [LedgerErasureService, LedgerService, LedgerStatusService, ProofsService, VerificationService],
 })
 export class LedgerModule {}

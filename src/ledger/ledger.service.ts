@@ -5,16 +5,17 @@ import { Grant } from '../access/access.service';
 import { Clock } from '../common/clock';
 import { ApiError, notFound } from '../common/errors';
 import { KeyRing } from '../crypto/key-ring.service';
-import type { Vault } from '../crypto/vault';
 import { insertRow, selectRows, updateRows } from '../database/rows';
 import { HospitalsService } from '../hospital/hospitals.service';
 import { TlogService } from '../tlog/tlog.service';
 import { AuthorKeysService } from './author-keys.service';
 import { signAttestation } from './core/attestation';
 import { b64u, b64uDecode, sha256, ZERO_HASH } from './core/bytes';
-import { ciphertextHash, contentCommit, decryptContent, encryptContent, opening } from './core/content';
-import { blockHash, BlockKind, type BlockKindName, decodeHeader, encodeHeader, genesisHash, isZero, ledgerId } from './core/header';
+import { ciphertextHash, contentCommit, encryptContent, opening } from './core/content';
+import { blockHash, BlockKind, type BlockKindName, decodeHeader, encodeHeader, genesisHash, ledgerId } from './core/header';
+import { isErasure, provenErasures } from './erasures';
 import { BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
+import { openBlock, type OpenedBlock } from './open-block';
 
 /** What is to be sealed. `payload` is hashed, encrypted and kept byte for byte. */
 export interface SealInput {
@@ -22,8 +23,8 @@ export interface SealInput {
   readonly recordId: string;
   readonly version: number;
   readonly payload: Buffer;
-  /** The block that an amendment speaks of. */
-  readonly refHash?: Buffer;
+  /** The block that an amendment or an erasure speaks of; `whole-chain` for everything below the new block. */
+  readonly refHash?: Buffer | 'whole-chain';
 }
 
 /** Where something was sealed; hashes as lower-case hex, the chain id as base64url, the instant in ms. */
@@ -33,21 +34,6 @@ export interface SealedBlock {
   readonly height: number;
   readonly blockHash: string;
   readonly sealedAt: number;
-}
-
-/** A sealed record, opened and found to fit its block. */
-export interface OpenedBlock {
-  readonly payload: Buffer;
-  readonly kind: BlockKind;
-  readonly version: number;
-  readonly height: number;
-  /** Lower-case hex. */
-  readonly blockHash: string;
-  readonly refHash: string | null;
-  /** Milliseconds since the epoch. */
-  readonly sealedAt: number;
-  /** The account whose key attests it; null when no such key is registered. */
-  readonly authorId: string | null;
 }
 
 /** Seals records into per-patient hash-linked blocks (R16) and opens what was sealed. Both need a grant. */
@@ -71,6 +57,7 @@ export class LedgerService {
     const ledger = ledgerId(origin);
     const head = (await this.head(tx, grant)) ?? (await this.openChain(tx, grant, ledger));
     const { chainId } = head;
+    const refHash = input.refHash === 'whole-chain' ? genesisHash(ledger, chainId) : input.refHash;
     const author = await this.authorKeys.of(tx, grant.actor);
     const recordKey = randomBytes(32);
     const place = { recordKey, ledgerId: ledger, chainId, recordId: input.recordId, version: input.version };
@@ -103,7 +90,7 @@ export class LedgerService {
       ciphertextHash: ciphertextHash(ciphertext),
       attestationHash: sha256(attestation),
       authorKeyId: b64uDecode(author.kid, 'kid', 32),
-      refHash: input.refHash ?? ZERO_HASH,
+      refHash: refHash ?? ZERO_HASH,
     });
     const vault = await this.keyRing.vault(tx, grant.subject);
     const content = {
@@ -117,7 +104,7 @@ export class LedgerService {
       recordId: input.recordId,
       version: input.version,
       attestation,
-      refHash: input.refHash ?? null,
+      refHash: refHash ?? null,
     });
   }
 
@@ -130,7 +117,7 @@ export class LedgerService {
 
   /**
    * Several records of the grant's patient, by record id; what has no block in the patient's own chain is absent. Contents are held against their
-   * blocks first: what does not fit its seal is not shown.
+   * blocks first: what does not fit its seal is not shown. A content is absent where a proven ERASE block says so, and nowhere else.
    */
   async openMany(manager: EntityManager, grant: Grant, recordIds: readonly string[]): Promise<Map<string, OpenedBlock>> {
     const head = recordIds.length === 0 ? null : await this.head(manager, grant);
@@ -147,23 +134,29 @@ export class LedgerService {
         blocks.map((block) => block.header),
       ),
     ];
+    const erased = await provenErasures(manager, vault, head.chainId, blocks);
     return new Map(
       blocks.map((block) => {
-        const content = byRecord.get(`${block.recordId}/${block.version}`);
-        if (!content) throw new ApiError('integrity_error', 'The content of a record is missing');
+        const content = byRecord.get(`${block.recordId}/${block.version}`) ?? null;
+        // Missing without an erasure, or back after one.
+        if ((content === null) !== erased.has(block.height))
+          throw new ApiError('integrity_error', 'The content of a record is not as it was left');
         return [block.recordId, openBlock(vault, block, content, authorOf)];
       }),
     );
   }
 
-  /** Record ids of the blocks of the patient's chain that speak of these blocks (hashes in hex), in the order of sealing, by the hash they speak of. */
+  /**
+   * Record ids of the blocks of the patient's chain that speak of these blocks (hashes in hex), in the order of sealing, by the hash they speak of.
+   * ERASE blocks are left out: they are no records.
+   */
   async speakingOf(manager: EntityManager, grant: Grant, blockHashes: readonly string[]): Promise<Map<string, string[]>> {
     const head = blockHashes.length === 0 ? null : await this.head(manager, grant);
     const found = new Map<string, string[]>();
     if (!head) return found;
     const hashes = blockHashes.map((hash) => Buffer.from(hash, 'hex'));
     const rows = await selectRows(manager, BlockEntity, 'refHash', hashes);
-    const ofChain = rows.filter((row) => row.chainId.equals(head.chainId)).sort((a, b) => a.height - b.height);
+    const ofChain = rows.filter((row) => row.chainId.equals(head.chainId) && !isErasure(row)).sort((a, b) => a.height - b.height);
     for (const { refHash, recordId } of ofChain) {
       const hash = refHash?.toString('hex') ?? '';
       found.set(hash, [...(found.get(hash) ?? []), recordId]);
@@ -260,25 +253,4 @@ export class LedgerService {
       sealedAt: decodeHeader(header).sealedAt,
     };
   }
-}
-
-function openBlock(vault: Vault, block: BlockEntity, content: ContentEntity, authorOf: (header: Buffer) => string | null): OpenedBlock {
-  const refuse = () => new ApiError('integrity_error');
-  if (!blockHash(block.header).equals(block.blockHash)) throw refuse();
-  const { kind, height, sealedAt, ledgerId: ledger, chainId, contentCommit: commit, refHash } = decodeHeader(block.header);
-  const recordKey = vault.openBytes('content.record_key', block.recordId, content.recordKey);
-  const place = { recordKey, ledgerId: ledger, chainId, recordId: block.recordId, version: block.version };
-  const payload = decryptContent({ ...place, ciphertext: content.ciphertext });
-  if (!payload || !contentCommit(opening(recordKey), payload).equals(commit)) throw refuse();
-  if (height !== block.height || !chainId.equals(block.chainId)) throw refuse();
-  return {
-    payload,
-    kind,
-    version: block.version,
-    height,
-    blockHash: block.blockHash.toString('hex'),
-    refHash: isZero(refHash) ? null : refHash.toString('hex'),
-    sealedAt,
-    authorId: authorOf(block.header),
-  };
 }

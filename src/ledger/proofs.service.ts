@@ -55,10 +55,11 @@ export class ProofsService {
 
   /**
    * A sealed record of the grant's patient with all that proves it, as JSON (docs/ledger-format.md, bundles).
-   * @throws ApiError `unavailable` while it is not logged, `integrity_error` when it does not fit its seal
+   * @throws ApiError `erased`, `unavailable` while it is not logged, `integrity_error` when it does not fit its seal
    */
   async bundle(manager: EntityManager, grant: Grant, recordId: string): Promise<string> {
     const { payload } = await this.ledger.open(manager, grant, recordId);
+    if (payload === null) throw new ApiError('erased');
     const block = await this.block(manager, grant, recordId);
     const { version, header, attestation } = block;
     const contents = await selectRows(manager, ContentEntity, 'recordId', [recordId]);

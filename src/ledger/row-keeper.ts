@@ -11,6 +11,8 @@ export interface SealedFact {
   readonly blockHash: string;
   /** Milliseconds since the epoch. */
   readonly sealedAt: number;
+  /** An ERASE block speaks of it. */
+  readonly erased: boolean;
 }
 
 /**

@@ -73,6 +73,6 @@ export class PatientListService {
     if (query.q === undefined) return this.enrolments.page(reader, actor.hospitalId, query.limit + 1, after);
     if (actor.hospitalId === null) return [];
     const id = await patientByIdentifier(reader, this.blindIndex, actor.hospitalId, query.q);
-    return id !== null && (await this.enrolments.hospitalOf(reader, id)) === actor.hospitalId ? [id] : [];
+    return id !== null && (await this.enrolments.chartOf(reader, id))?.hospitalId === actor.hospitalId ? [id] : [];
   }
 }

@@ -65,14 +65,14 @@ export class PatientController {
 
   @Get('patients/me/access-log')
   @Roles('PATIENT')
-  @Api('own record', 'Who did what with the own record, when and why, newest first', AccessLogPage, { problems: ['not_found'] })
+  @Api('own record', 'Who did what with the own record, when and why, newest first', AccessLogPage, { problems: ['not_found', 'erased'] })
   log(@CurrentActor() actor: Actor, @Query() query: PageQuery): Promise<AccessLogPage> {
     return this.accessLog.list(actor, query);
   }
 
   @Get('patients/me/consent')
   @Roles('PATIENT')
-  @Api('own record', 'The active consent contract', ConsentResponse, { problems: ['not_found'] })
+  @Api('own record', 'The active consent contract', ConsentResponse, { problems: ['not_found', 'erased'] })
   consent(@CurrentActor() actor: Actor): Promise<ConsentResponse> {
     return this.consents.read(actor);
   }
@@ -82,7 +82,7 @@ export class PatientController {
   @Api('own record', 'Lets a hospital or doctor elsewhere read the own record for a period; sealed', ConsentResponse, {
     status: 201,
     idempotent: true,
-    problems: ['not_found', 'conflict'],
+    problems: ['not_found', 'erased', 'conflict'],
   })
   permit(@CurrentActor() actor: Actor, @Body() dto: ConsentGrantDto): Promise<ConsentResponse> {
     return this.consents.permit(actor, dto);
@@ -90,7 +90,7 @@ export class PatientController {
 
   @Delete('patients/me/consent/grants/:ruleId')
   @Roles('PATIENT')
-  @Api('own record', 'Withdraws a permission at once; sealed', ConsentResponse, { problems: ['not_found'] })
+  @Api('own record', 'Withdraws a permission at once; sealed', ConsentResponse, { problems: ['not_found', 'erased'] })
   withdraw(@CurrentActor() actor: Actor, @IdParam('ruleId') ruleId: string): Promise<ConsentResponse> {
     return this.consents.withdraw(actor, ruleId);
   }
@@ -98,7 +98,7 @@ export class PatientController {
   @Get('patients/:id')
   @Roles('HOSPITAL', 'DOCTOR', 'ADMIN', 'PATIENT')
   @Api('patients', 'Administrative data; `me` is the own record, the founder sees masked data', PatientResponse, {
-    problems: ['not_found'],
+    problems: ['not_found', 'erased'],
   })
   read(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string): Promise<PatientResponse> {
     return this.patients.read(actor, id);
@@ -107,7 +107,9 @@ export class PatientController {
   @Patch('patients/:id')
   @Roles('HOSPITAL', 'DOCTOR')
   @ApiHeader({ name: 'If-Match', required: true, description: 'The version that was read, as "1"' })
-  @Api('patients', 'Changes administrative data', PatientResponse, { problems: ['not_found', 'version_required', 'version_stale'] })
+  @Api('patients', 'Changes administrative data', PatientResponse, {
+    problems: ['not_found', 'erased', 'version_required', 'version_stale'],
+  })
   update(
     @CurrentActor() actor: Actor,
     @IdParam('id') id: string,
@@ -122,7 +124,7 @@ export class PatientController {
   @Api('patients', 'Issues an account for a patient who has none', IssuedCodeResponse, {
     status: 201,
     idempotent: true,
-    problems: ['not_found', 'conflict'],
+    problems: ['not_found', 'erased', 'conflict'],
   })
   account(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<IssuedCodeResponse> {
     return this.patients.issueAccount(actor, id);

@@ -12,6 +12,7 @@ import { ApiError, invalid, notFound } from '../common/errors';
 import { newId } from '../common/ids';
 import { BlindIndex } from '../crypto/blind-index';
 import { KeyRing } from '../crypto/key-ring.service';
+import { Sealed } from '../crypto/sealed';
 import type { Vault } from '../crypto/vault';
 import { Database } from '../database/database';
 import { EnrolmentsService } from '../hospital/enrolments.service';
@@ -149,6 +150,13 @@ export class PatientsService implements OnModuleInit {
   /** Name and birth date for a print or a question list; needs a grant for this very chart. */
   async summary(manager: EntityManager, grant: Grant): Promise<PatientResponse> {
     return this.toResponse(manager, await this.find(manager, grant.patientId));
+  }
+
+  /** Erasure: leaves nothing of who the patient was. The row stays, for others name its id. */
+  async erase(tx: EntityManager, { patientId }: Grant): Promise<void> {
+    const nothing = Sealed.nothing;
+    const nobody = { name: nothing, birthDate: nothing, gender: nothing, contact: nothing, nationalId: null, nationalIdIndex: null };
+    await tx.getRepository(PatientEntity).update({ id: patientId }, nobody);
   }
 
   private async find(manager: EntityManager, id: string): Promise<PatientEntity> {

@@ -19,7 +19,7 @@ export class AttachmentController {
   @ApiHeader({ name: 'Content-Disposition', required: true, description: 'attachment; filename="xray.png"' })
   @Api('records', 'Attaches a file to a draft; sealing covers it by its hash', AttachmentResponse, {
     status: 201,
-    problems: ['not_found', 'record_sealed', 'conflict', 'body_too_large', 'unsupported_media_type'],
+    problems: ['not_found', 'erased', 'record_sealed', 'conflict', 'body_too_large', 'unsupported_media_type'],
   })
   add(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Req() request: FastifyRequest): Promise<AttachmentResponse> {
     return this.attachments.add(actor, id, uploadOf(request));
@@ -27,7 +27,7 @@ export class AttachmentController {
 
   @Get()
   @Roles('HOSPITAL', 'DOCTOR', 'PATIENT')
-  @Api('records', 'The files of a record', [AttachmentResponse], { problems: ['not_found'] })
+  @Api('records', 'The files of a record', [AttachmentResponse], { problems: ['not_found', 'erased'] })
   list(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<AttachmentResponse[]> {
     return this.attachments.list(actor, id);
   }
@@ -36,7 +36,7 @@ export class AttachmentController {
   @Roles('HOSPITAL', 'DOCTOR', 'PATIENT')
   @Api('records', 'One file, decrypted and checked', null, {
     produces: 'application/octet-stream',
-    problems: ['not_found', 'integrity_error'],
+    problems: ['not_found', 'erased', 'integrity_error'],
   })
   async open(
     @CurrentActor() actor: Actor,

@@ -84,7 +84,7 @@ export class ChartPrintService {
   private async newest(manager: EntityManager, grant: Grant): Promise<{ ids: string[]; entries: Entry[]; older: number }> {
     const { patientId } = grant;
     const sealed = () =>
-      manager.createQueryBuilder(RecordEntity, 'r').where(`r.patientId = :patientId AND r.status = 'sealed'`, { patientId });
+      manager.createQueryBuilder(RecordEntity, 'r').where(`r.patientId = :patientId AND r.status <> 'draft'`, { patientId });
     const older = Math.max(0, (await sealed().getCount()) - MAX_PRINTED);
     const [ids, entries, pace]: [string[], Entry[], Pace] = [[], [], new Pace()];
     for (let after = ''; ;) {
@@ -122,6 +122,7 @@ function patientFacts(patient: Awaited<ReturnType<PatientsService['summary']>>):
 }
 
 function toEntry(record: RecordResponse): { title: string; meta: string; body: string; mark?: string } {
+  const erased = record.status === 'erased';
   const { title, when, body } = describe(record.resource);
   const meta = [
     when,
@@ -129,7 +130,11 @@ function toEntry(record: RecordResponse): { title: string; meta: string; body: s
     `block ${record.height ?? '?'} ${record.blockHash?.slice(0, 16) ?? ''}`,
   ].filter((part) => part !== '');
   const corrected = record.amendedBy.map((later) => later.kind).join(', ');
-  const mark = record.amendment ?? (corrected === '' ? undefined : `see ${corrected}`);
-  const text = record.reason === null ? body : [`Reason: ${record.reason}`, body].filter((part) => part !== '').join('\n');
+  const mark = erased ? 'erased' : (record.amendment ?? (corrected === '' ? undefined : `see ${corrected}`));
+  const text = erased
+    ? 'The content was erased by law.'
+    : record.reason === null
+      ? body
+      : [`Reason: ${record.reason}`, body].filter((part) => part !== '').join('\n');
   return { title: title === '' ? record.kind : title, meta: meta.join(' · '), body: text, ...(mark === undefined ? {} : { mark }) };
 }

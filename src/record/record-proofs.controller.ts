@@ -16,7 +16,7 @@ export class RecordProofsController {
   @Header('content-disposition', 'attachment; filename="record.tlog-proof"')
   @Api('records', 'Proof that the record’s block stands in the hospital’s log (C2SP tlog-proof); shows no content', null, {
     produces: 'text/plain',
-    problems: ['not_found', 'conflict', 'integrity_error'],
+    problems: ['not_found', 'erased', 'conflict', 'integrity_error'],
   })
   receipt(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<string> {
     return this.proofs.receipt(actor, id);
@@ -25,7 +25,7 @@ export class RecordProofsController {
   @Get(':id/bundle')
   @Header('content-disposition', 'attachment; filename="record.bundle.json"')
   @Api('records', 'The record with all that proves it, to be verified without this server', BundleResponse, {
-    problems: ['not_found', 'conflict', 'integrity_error'],
+    problems: ['not_found', 'erased', 'conflict', 'integrity_error'],
   })
   async bundle(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<StreamableFile> {
     return new StreamableFile(await this.proofs.bundle(actor, id), { type: 'application/json' });

@@ -1,7 +1,7 @@
-import type { EntityManager } from 'typeorm';
+import { type EntityManager, Not } from 'typeorm';
 import { selectRows } from '../database/rows';
 import { BlockKind } from '../ledger/core/header';
-import type { OpenedBlock } from '../ledger/ledger.service';
+import type { OpenedBlock } from '../ledger/open-block';
 import { firstMisfit, rowFindings, type RowKeeper } from '../ledger/row-keeper';
 import { RecordEntity } from './record.entity';
 
@@ -17,23 +17,35 @@ interface Frame {
 
 /**
  * The first column of a sealed row that says something else than its block and its content, or undefined. Lists and answers show the row, so whoever edits
- * the database could otherwise re-date, re-attribute, hide or retract what is sealed without touching the chain.
+ * the database could otherwise re-date, re-attribute, hide or retract what is sealed without touching the chain. Of an erased record only the block is left
+ * to compare: kind, amendment and amends cannot be checked any more, but for whether it corrects something at all.
  */
 export function misfit(row: RecordEntity, block: OpenedBlock): string | undefined {
-  const text = JSON.parse(block.payload.toString('utf8')) as Frame & { readonly resourceType?: unknown };
   const isAmendment = block.kind === BlockKind.amendment;
-  const resource = isAmendment ? text.resource : text;
+  const { payload } = block;
+  const content = payload ? contentMisfits(row, block, payload) : { amendment: (row.amendment !== null) === isAmendment };
   return firstMisfit({
-    status: row.status === 'sealed' && KINDS.some((kind) => kind === block.kind),
+    status: row.status === (payload ? 'sealed' : 'erased') && KINDS.some((kind) => kind === block.kind),
     height: row.height === block.height,
     blockHash: row.blockHash === block.blockHash,
     sealedAt: row.sealedAt === block.sealedAt,
     version: row.version === block.version,
     authorId: row.authorId === block.authorId,
+    ...content,
+  } satisfies Fits);
+}
+
+type Fits = Partial<Record<keyof RecordEntity, boolean>>;
+
+function contentMisfits(row: RecordEntity, block: OpenedBlock, payload: Buffer): Fits {
+  const text = JSON.parse(payload.toString('utf8')) as Frame & { readonly resourceType?: unknown };
+  const isAmendment = block.kind === BlockKind.amendment;
+  const resource = isAmendment ? text.resource : text;
+  return {
     amendment: row.amendment === (isAmendment ? text.kind : null),
     amends: row.amends === (isAmendment ? text.amends : null) && (!isAmendment || text.blockHash === block.refHash),
     kind: resource === null || resource?.resourceType === row.kind, // a retraction has no content
-  } satisfies Partial<Record<keyof RecordEntity, boolean>>);
+  };
 }
 
 /** The rows of `record` that lists and answers are made of. */
@@ -48,7 +60,7 @@ export const recordRows: RowKeeper = {
       const row = byId.get(fact.recordId);
       const fits = row && {
         patientId: row.patientId === patientId,
-        status: row.status === 'sealed',
+        status: row.status === (fact.erased ? 'erased' : 'sealed'),
         height: row.height === fact.height,
         blockHash: row.blockHash === fact.blockHash,
         sealedAt: row.sealedAt === fact.sealedAt,
@@ -58,13 +70,13 @@ export const recordRows: RowKeeper = {
     });
   },
 
-  count: (manager: EntityManager, patientId) => manager.getRepository(RecordEntity).countBy({ patientId, status: 'sealed' }),
+  count: (manager: EntityManager, patientId) => manager.getRepository(RecordEntity).countBy({ patientId, status: Not('draft') }),
 
   async patients(manager) {
     const rows = await manager
       .createQueryBuilder(RecordEntity, 'r')
       .select('DISTINCT r.patientId', 'patientId')
-      .where(`r.status = 'sealed'`)
+      .where(`r.status <> 'draft'`)
       .getRawMany<{ patientId: string }>();
     return rows.map((row) => row.patientId);
   },

@@ -25,8 +25,13 @@ export function toSummary(row: RecordEntity, authorName: string | null): RecordS
   };
 }
 
-/** The same with the content; of a correction, `text` is the sealed frame around the resource. */
-export function toResponse(row: RecordEntity, authorName: string | null, text: string, amendedBy: readonly RecordEntity[]): RecordResponse {
+/** The same with the content; of a correction, `text` is the sealed frame around the resource; null when it was erased. */
+export function toResponse(
+  row: RecordEntity,
+  authorName: string | null,
+  text: string | null,
+  amendedBy: readonly RecordEntity[],
+): RecordResponse {
   return {
     ...toSummary(row, authorName),
     ...contentOf(row, text),
@@ -34,7 +39,8 @@ export function toResponse(row: RecordEntity, authorName: string | null, text: s
   };
 }
 
-function contentOf(row: RecordEntity, text: string): { resource: RawJson | null; reason: string | null } {
+function contentOf(row: RecordEntity, text: string | null): { resource: RawJson | null; reason: string | null } {
+  if (text === null) return { resource: null, reason: null };
   if (row.amendment === null) return { resource: new RawJson(text), reason: null };
   const resource = exactText(text, ['resource']);
   const { reason } = JSON.parse(text) as { reason: string };

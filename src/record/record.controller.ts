@@ -41,7 +41,7 @@ export class RecordController {
   @Api('records', 'Drafts a diagnosis (a FHIR Condition)', RecordResponse, {
     status: 201,
     idempotent: true,
-    problems: ['not_found', 'invalid_resource'],
+    problems: ['not_found', 'erased', 'invalid_resource'],
   })
   diagnose(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Body() dto: DiagnosisDto): Promise<RecordResponse> {
     return this.records.createDiagnosis(actor, id, dto);
@@ -53,7 +53,7 @@ export class RecordController {
   @Api('records', 'Drafts any clinical FHIR R4 resource', RecordResponse, {
     status: 201,
     idempotent: true,
-    problems: ['not_found', 'invalid_resource'],
+    problems: ['not_found', 'erased', 'invalid_resource'],
   })
   create(
     @CurrentActor() actor: Actor,
@@ -67,7 +67,7 @@ export class RecordController {
   @Get('patients/:id/records')
   @Roles('HOSPITAL', 'DOCTOR', 'PATIENT')
   @Api('records', 'A patient’s records with their content, oldest first; `me` is the own record', RecordPage, {
-    problems: ['not_found', 'integrity_error'],
+    problems: ['not_found', 'erased', 'integrity_error'],
   })
   list(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string, @Query() query: RecordQuery): Promise<RecordPage> {
     return this.records.list(actor, id, query);
@@ -77,7 +77,7 @@ export class RecordController {
   @Roles('HOSPITAL', 'DOCTOR', 'PATIENT')
   @Api('records', 'The sealed record on paper, with the head of the chain and its receipt as QR codes', null, {
     produces: 'application/pdf',
-    problems: ['not_found', 'integrity_error'],
+    problems: ['not_found', 'erased', 'integrity_error'],
   })
   async print(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string): Promise<StreamableFile> {
     return new StreamableFile(await this.prints.print(actor, id), {
@@ -96,7 +96,9 @@ export class RecordController {
   @Get('records/:id')
   @Roles('HOSPITAL', 'DOCTOR', 'PATIENT')
   @UseInterceptors(EtagInterceptor)
-  @Api('records', 'One record with its content and what corrects it', RecordResponse, { problems: ['not_found', 'integrity_error'] })
+  @Api('records', 'One record with its content and what corrects it', RecordResponse, {
+    problems: ['not_found', 'erased', 'integrity_error'],
+  })
   read(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<RecordResponse> {
     return this.records.read(actor, id);
   }
@@ -105,7 +107,7 @@ export class RecordController {
   @Roles('HOSPITAL', 'DOCTOR', 'PATIENT')
   @Api('records', 'The exact bytes that were sealed', null, {
     produces: 'application/fhir+json',
-    problems: ['not_found', 'integrity_error'],
+    problems: ['not_found', 'erased', 'integrity_error'],
   })
   async content(
     @CurrentActor() actor: Actor,
@@ -122,7 +124,7 @@ export class RecordController {
   @UseInterceptors(EtagInterceptor)
   @IF_MATCH
   @Api('records', 'Replaces the content of a draft; only its author, never after sealing', RecordResponse, {
-    problems: ['not_found', 'record_sealed', 'version_stale', 'version_required', 'invalid_resource'],
+    problems: ['not_found', 'erased', 'record_sealed', 'version_stale', 'version_required', 'invalid_resource'],
   })
   update(
     @CurrentActor() actor: Actor,
@@ -139,7 +141,7 @@ export class RecordController {
   @IF_MATCH
   @Api('records', 'Deletes a draft and its files; never after sealing', null, {
     status: 204,
-    problems: ['not_found', 'record_sealed', 'version_stale', 'version_required'],
+    problems: ['not_found', 'erased', 'record_sealed', 'version_stale', 'version_required'],
   })
   remove(@CurrentActor() actor: Actor, @IdParam('id') id: string, @IfMatch() version: number): Promise<void> {
     return this.records.remove(actor, id, version);
@@ -149,7 +151,7 @@ export class RecordController {
   @Roles('DOCTOR')
   @Api('records', 'Seals a draft into the patient’s chain: from now on nothing changes it', SealResponse, {
     status: 201,
-    problems: ['not_found', 'record_sealed', 'log_halted'],
+    problems: ['not_found', 'erased', 'record_sealed', 'log_halted'],
   })
   seal(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Query() query: SealQuery): Promise<SealResponse> {
     return this.sealing.seal(actor, id, query.wait);
@@ -160,7 +162,7 @@ export class RecordController {
   @Api('records', 'Adds to, corrects or retracts a sealed record by a new sealed record', SealResponse, {
     status: 201,
     idempotent: true,
-    problems: ['not_found', 'conflict', 'invalid_resource', 'log_halted'],
+    problems: ['not_found', 'erased', 'conflict', 'invalid_resource', 'log_halted'],
   })
   correct(
     @CurrentActor() actor: Actor,

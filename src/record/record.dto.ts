@@ -87,8 +87,8 @@ export class CorrectionDto {
 
 export class RecordQuery extends PageQuery {
   @IsOptional()
-  @IsIn(['draft', 'sealed'])
-  status?: 'draft' | 'sealed';
+  @IsIn(['draft', 'sealed', 'erased'])
+  status?: 'draft' | 'sealed' | 'erased';
 
   /** FHIR resource type. */
   @IsOptional()
@@ -161,6 +161,7 @@ export class RecordSummaryResponse {
   authorName!: string | null;
   /** FHIR resource type. */
   kind!: string;
+  /** draft, sealed or erased. */
   status!: string;
   version!: number;
   /** The record that this one speaks of. */
@@ -174,7 +175,7 @@ export class RecordSummaryResponse {
 }
 
 export class RecordResponse extends RecordSummaryResponse {
-  /** The FHIR resource, as exact text; null for a retraction. */
+  /** The FHIR resource, as exact text; null for a retraction, and in a list for an erased record. */
   @ApiProperty({ type: 'object', additionalProperties: true, nullable: true })
   resource!: RawJson | null;
   /** Why a correction was made. */

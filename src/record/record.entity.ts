@@ -9,7 +9,7 @@ export type Amendment = (typeof AMENDMENTS)[number];
 
 /**
  * One clinical record. While a draft, its text is in `content`; sealing moves the text to the ledger, so it is never in both. A sealed row is not
- * changed again: triggers refuse it.
+ * changed again: triggers refuse it. Only an erasure makes it `erased`, with its content and files gone.
  */
 @Entity('record')
 @Index(['patientId', 'id'])
@@ -23,7 +23,7 @@ export class RecordEntity {
   @IdColumn() authorId!: string;
   /** FHIR resource type. */
   @Column({ type: 'varchar', length: 40 }) kind!: string;
-  @Column({ type: 'varchar', length: 6 }) status!: 'draft' | 'sealed';
+  @Column({ type: 'varchar', length: 6 }) status!: 'draft' | 'sealed' | 'erased';
   @SealedColumn({ nullable: true }) content!: Sealed | null;
   @Column({ type: 'integer' }) version!: number;
   /** The sealed record that this one speaks of. */

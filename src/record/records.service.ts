@@ -24,7 +24,7 @@ export function recordTarget(id: string): (manager: EntityManager) => Promise<Ta
   return async (manager) => {
     const [row] = await selectRows(manager, RecordEntity, 'id', [id]);
     if (!row) return null;
-    return { patientId: row.patientId, record: { id, authorId: row.authorId, sealed: row.status === 'sealed' } };
+    return { patientId: row.patientId, record: { id, authorId: row.authorId, sealed: row.status !== 'draft' } };
   };
 }
 
@@ -73,8 +73,8 @@ export class RecordsService implements OnModuleInit {
     return this.access.read(actor, 'record.read', recordTarget(id), async (manager, grant) => {
       const row = await this.find(manager, id);
       grant.note({ kind: row.kind });
-      const [response] = await this.toResponses(manager, grant, [row]);
-      if (!response) throw notFound();
+      const response = await this.one(manager, grant, row);
+      if (row.status === 'erased') throw new ApiError('erased');
       return response;
     });
   }
@@ -84,20 +84,21 @@ export class RecordsService implements OnModuleInit {
     return this.access.read(actor, 'record.read', recordTarget(id), async (manager, grant) => {
       const row = await this.find(manager, id);
       grant.note({ kind: row.kind });
-      return row.status === 'sealed'
-        ? this.sealedContent(manager, grant, row)
-        : Buffer.from(await this.draftText(manager, grant, row), 'utf8');
+      return row.status === 'draft'
+        ? Buffer.from(await this.draftText(manager, grant, row), 'utf8')
+        : this.sealedContent(manager, grant, row);
     });
   }
 
-  /** The sealed bytes of a row that fits its block. */
+  /** The sealed bytes of a row that fits its block. @throws ApiError `erased` */
   async sealedContent(manager: EntityManager, grant: Grant, row: RecordEntity): Promise<Buffer> {
     const block = await this.ledger.open(manager, grant, row.id);
     if (misfit(row, block) !== undefined) throw new ApiError('integrity_error');
+    if (!block.payload) throw new ApiError('erased');
     return block.payload;
   }
 
-  /** A patient's records, oldest first. Drafts are shown to their author and to the hospital only. */
+  /** A patient's records, oldest first; erased ones without their content. Drafts are shown to their author and to the hospital only. */
   list(actor: Actor, patientId: string, query: RecordQuery): Promise<Page<RecordResponse>> {
     return this.access.read(actor, 'record.list', { patientId }, async (manager, grant) => {
       const builder = manager
@@ -110,7 +111,7 @@ export class RecordsService implements OnModuleInit {
       if (query.status !== undefined) builder.andWhere('r.status = :status', { status: query.status });
       if (query.kind !== undefined) builder.andWhere('r.kind = :kind', { kind: query.kind });
       const seesAllDrafts = actor.role === 'HOSPITAL' && actor.hospitalId === grant.hospitalId;
-      if (!seesAllDrafts) builder.andWhere(`(r.status = 'sealed' OR r.authorId = :me)`, { me: actor.id });
+      if (!seesAllDrafts) builder.andWhere(`(r.status <> 'draft' OR r.authorId = :me)`, { me: actor.id });
       const page = toPage(
         await builder.getMany(),
         query.limit,
@@ -155,6 +156,7 @@ export class RecordsService implements OnModuleInit {
   async draft(tx: EntityManager, id: string, version: number | null): Promise<RecordEntity> {
     const row = await this.find(tx, id);
     if (row.status === 'sealed') throw sealedError(id);
+    if (row.status === 'erased') throw new ApiError('erased');
     if (version !== null && row.version !== version) throw new ApiError('version_stale');
     return row;
   }
@@ -172,10 +174,10 @@ export class RecordsService implements OnModuleInit {
 
   /**
    * Rows with their content. Sealed ones are opened and held against their blocks, row and content; corrections are found by the chain, not by the
-   * rows, so that none can be hidden. All rows belong to the grant's patient.
+   * rows, so that none can be hidden. Erased ones are those of which the chain says so. All rows belong to the grant's patient.
    */
   async toResponses(manager: EntityManager, grant: Grant, rows: readonly RecordEntity[]): Promise<RecordResponse[]> {
-    const sealed = rows.filter((row) => row.status === 'sealed');
+    const sealed = rows.filter((row) => row.status !== 'draft');
     const later = await this.corrections(manager, grant, sealed);
     const all = [...sealed, ...later.values()].flat();
     const blocks = await this.ledger.openMany(manager, grant, [...new Set(all.map((row) => row.id))]);
@@ -189,7 +191,8 @@ export class RecordsService implements OnModuleInit {
     );
     return Promise.all(
       rows.map(async (row) => {
-        const text = blocks.get(row.id)?.payload.toString('utf8') ?? (await this.draftText(manager, grant, row));
+        const block = blocks.get(row.id);
+        const text = block ? (block.payload?.toString('utf8') ?? null) : await this.draftText(manager, grant, row);
         return toResponse(row, people.get(row.authorId)?.name ?? null, text, later.get(row.id) ?? []);
       }),
     );

@@ -48,6 +48,7 @@ export class SealingService {
     const block = await this.access.change(actor, 'record.seal', recordTarget(id), async (tx, grant) => {
       const row = await this.records.find(tx, id);
       grant.note({ kind: row.kind });
+      if (row.status === 'erased') throw new ApiError('erased');
       if (row.status === 'sealed') {
         if (row.authorId !== actor.id || row.amendment !== null) throw sealedError(id);
         grant.note({ count: 0 }); // asked again: nothing was added
@@ -81,6 +82,7 @@ export class SealingService {
     this.proofs.assertOffered(wait);
     const correction = await this.access.change(actor, 'record.correct', recordTarget(id), async (tx, grant) => {
       const original = await this.records.find(tx, id);
+      if (original.status === 'erased') throw new ApiError('erased');
       if (original.status !== 'sealed' || original.blockHash === null) throw new ApiError('conflict', 'A draft is changed, not corrected');
       const kind =
         resourceText === undefined ? original.kind : assertResource(JSON.parse(resourceText), original.patientId, CLINICAL_TYPES);

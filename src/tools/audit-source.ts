@@ -4,6 +4,7 @@ import { dataSourceOptions } from '../../ormconfig';
 import type { Config } from '../config/config';
 import { loadKeyFiles } from '../crypto/key-files';
 import { KeyRing } from '../crypto/key-ring.service';
+import { erasureRows } from '../erasure/erasure-rows';
 import { consentRows } from '../ledger/consent-rows';
 import type { RowKeeper } from '../ledger/row-keeper';
 import { recordRows } from '../record/record-rows';
@@ -33,7 +34,7 @@ export interface AuditSource {
 }
 
 /** Whose rows are compared with the blocks: all that the server has. */
-export const ROW_KEEPERS: readonly RowKeeper[] = [consentRows, recordRows];
+export const ROW_KEEPERS: readonly RowKeeper[] = [consentRows, recordRows, erasureRows];
 
 /**
  * Opens the database read-only: no migration, no write, no new key; it may run beside the server.

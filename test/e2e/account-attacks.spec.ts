@@ -145,6 +145,7 @@ describe('SEC-35 ATTACK locking the founder out', () => {
           hospitalId: null,
           sessionId: actor.id,
           epoch: world.clock.now(),
+          authTime: world.clock.now(),
           requestId: actor.id,
         };
         return act === 'code' ? accounts.reissue(who, about.id) : accounts.decide(who, about.id, act);

@@ -466,10 +466,12 @@ describe('R8 roles', () => {
       [
         'GET /activity',
         'GET /audit/events',
+        'GET /erasures/{id}/certificate',
         'GET /hospitals/{id}',
         'GET /ledger/keys',
         'GET /ledger/patients/{id}/chain',
         'GET /ledger/status',
+        'GET /patients/{id}/erasures',
         'POST /ledger/patients/{id}/verify',
       ].sort(),
     );

@@ -68,8 +68,9 @@ describe('R18 the own record', () => {
     const statuses = await probeAll(patientA.api, { id: patientA.id });
     for (const [route, status] of await probeAll(patientA.api, { id: record })) statuses.set(`${route} (record)`, status);
     const changing = [...statuses].filter(([route]) => !route.startsWith('GET '));
-    // The patient's own acts: consent, answers, and asking for a verification.
-    const own = /^(POST \/patients\/me\/consent\/grants|DELETE \/patients\/me\/consent|POST \/questions\/|POST \/ledger\/.*\/verify)/;
+    // The patient's own acts: consent, answers, asking for a verification or an erasure, and withdrawing that.
+    const own =
+      /^(POST \/patients\/me\/consent\/grants|DELETE \/patients\/me\/consent|POST \/questions\/|POST \/ledger\/.*\/verify|POST \/patients\/\{id\}\/erasures|POST \/erasures\/\{id\}\/refusal)/;
     expect(changing.filter(([route]) => !own.test(route)).map(([route, status]) => `${route} ${status}`)).toEqual(
       changing.filter(([route]) => !own.test(route)).map(([route]) => `${route} 403`),
     );
@@ -274,6 +275,7 @@ describe('R31 R32 sharing by consent', () => {
       hospitalId: world.hospitalA.id,
       sessionId: patient.id,
       epoch: Date.now(),
+      authTime: Date.now(),
       requestId: 'test',
     };
     const contracts = await world.app.get(AccessService).read(actor, 'consent.read', { patientId: patient.id }, async (manager, grant) => {
@@ -282,7 +284,7 @@ describe('R31 R32 sharing by consent', () => {
         grant,
         blocks.map((item) => item.recordId),
       );
-      return blocks.map((item) => JSON.parse(opened.get(item.recordId)?.payload.toString('utf8') ?? 'null') as Record<string, unknown>);
+      return blocks.map((item) => JSON.parse(opened.get(item.recordId)?.payload?.toString('utf8') ?? 'null') as Record<string, unknown>);
     });
     expect(contracts[0]).toMatchObject({
       schema: 'bjwt.consent/1',

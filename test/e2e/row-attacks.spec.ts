@@ -111,6 +111,19 @@ describe('whoever owns the database file edits rows beside the chain', () => {
     }
   });
 
+  test.each(['blockHash', 'prevHash', 'refHash', 'header', 'recordId', 'version', 'attestation'])(
+    'ATTACK a block’s %s is replaced by a number or a text: the verdict says so, and nothing stops',
+    async (column) => {
+      for (const value of ['7', `'text'`, `x''`])
+        await tamper(
+          world,
+          ['ledger_block'],
+          (db) => db.prepare(`UPDATE ledger_block SET "${column}" = ${value} WHERE recordId = ?`).run(record),
+          async () => expect([value, (await verify()).verdict]).toEqual([value, 'TAMPERED']),
+        );
+    },
+  );
+
   test('ATTACK an older text is put back into a draft: it does not open', async () => {
     const draft = await draftDiagnosis(world.doctorA, world.patientA.id);
     const db = openRaw(world);

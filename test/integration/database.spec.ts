@@ -385,7 +385,15 @@ describe('SEC-90 SEC-91 the same through Database loses nothing', () => {
 });
 
 describe('settings, read back', () => {
-  const WRITER = { synchronous: 2, foreign_keys: 1, secure_delete: 1, trusted_schema: 0, journal_mode: 'wal', busy_timeout: 20 };
+  const WRITER = {
+    synchronous: 2,
+    foreign_keys: 1,
+    secure_delete: 1,
+    temp_store: 2,
+    trusted_schema: 0,
+    journal_mode: 'wal',
+    busy_timeout: 20,
+  };
 
   async function pragmas(source: DataSource, names: readonly string[]): Promise<Record<string, unknown>> {
     const found: Record<string, unknown> = {};

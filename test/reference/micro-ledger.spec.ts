@@ -3,11 +3,14 @@ import { sha256 } from '../../src/ledger/core/bytes';
 import { createChainVerifier } from '../../src/ledger/core/chain';
 import { contentCommit, opening } from '../../src/ledger/core/content';
 import { BlockHeader, BlockKind, blockHash, decodeHeader, encodeHeader, genesisHash, ledgerId } from '../../src/ledger/core/header';
+import { ChainMaker, bytesOf } from './chain-maker';
+import { walk } from './chain-walk';
 import {
   MicroHeader,
   microBlockHash,
   microBrokenAt,
   microCommit,
+  microErased,
   microGenesis,
   microHeader,
   microLedgerId,
@@ -123,6 +126,28 @@ describe('the ledger core agrees with a second implementation', () => {
         }
         const broken = verifier.finish(null).findings.flatMap(({ code, height }) => (code === 'BROKEN_LINK' ? [height] : []));
         expect(broken).toEqual(microBrokenAt(ledger.toString('hex'), chainId.toString('hex'), headers.map(micro)));
+      }),
+    );
+  });
+
+  it('which missing contents are erased, and by which block', () => {
+    const step = fc.record({ erases: fc.option(fc.integer({ min: -2, max: 9 })), gone: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 10 }), (steps) => {
+        const chain = ChainMaker.withRecords(0);
+        for (const { erases } of steps) {
+          // -1 is the genesis hash, a height that does not exist yet or -2 is the hash of nothing.
+          const target = erases !== null && erases >= -1 && erases < chain.blocks.length ? chain.hashAt(erases) : bytesOf('nothing');
+          chain.add(erases === null ? {} : { kind: 'erase', refHash: target });
+        }
+        const gone = [false, ...steps.map((item) => item.gone)];
+        const blocks = chain.blocks.map((block) => (gone[block.height] ? { ...block, ciphertext: null } : block));
+        const report = walk(chain, blocks);
+        const headers = chain.blocks.map((block) => micro(decodeHeader(block.header)));
+        const expected = microErased(chain.ledgerId.toString('hex'), chain.chainId.toString('hex'), headers, gone);
+        expect(report.findings.map(({ height }) => height)).toEqual(expected.missing);
+        expect(report.erased.map(({ height, erasedBy }) => `${height} by ${erasedBy}`).sort()).toEqual(expected.erased.sort());
+        expect(report.verdict).toBe(expected.missing.length > 0 ? 'INCOMPLETE' : expected.erased.length > 0 ? 'ERASED' : 'VALID');
       }),
     );
   });

@@ -73,3 +73,26 @@ export function microBrokenAt(ledgerId: string, chainId: string, headers: readon
   });
   return broken;
 }
+
+/**
+ * What is left of the contents that are gone: heights that no ERASE block (kind 4) excuses, and pairs of an erased height and the one that excuses it.
+ * An ERASE block excuses a lower block that its refHash names, or every lower block when its refHash is the genesis hash. Each of the blocks is
+ * taken to be flawless.
+ */
+export function microErased(
+  ledgerId: string,
+  chainId: string,
+  headers: readonly MicroHeader[],
+  gone: readonly boolean[],
+): { missing: number[]; erased: string[] } {
+  const missing: number[] = [];
+  const erased: string[] = [];
+  headers.forEach((header, height) => {
+    if (gone[height] !== true || header.contentCommit === '00'.repeat(32)) return;
+    const names = [microBlockHash(header), microGenesis(ledgerId, chainId)];
+    const by = headers.findIndex((other, above) => above > height && other.kind === 4 && names.includes(other.refHash));
+    if (by < 0) missing.push(height);
+    else erased.push(`${height} by ${by}`);
+  });
+  return { missing, erased };
+}

@@ -127,6 +127,20 @@ export class RoleScene {
     return (await this.world.doctorA.api.post<{ id: string }>(`/patients/${this.patient}/questions`, { text: 'Since when?' })).body.id;
   }
 
+  /** What the patient asked to erase: a fresh sealed record. Whoever asks or approves comes with a fresh sign-in (SEC-45). */
+  async erasure(): Promise<string> {
+    const recordId = await this.record('sealed');
+    const patient = await this.session('PATIENT');
+    const asked = await patient?.api.post<{ id: string }>('/patients/me/erasures', { recordId, reason: 'objection' });
+    return asked?.body.id ?? '';
+  }
+
+  async executedErasure(): Promise<string> {
+    const id = await this.erasure();
+    for (const caller of ['HOSPITAL', 'ADMIN'] as const) await (await this.session(caller))?.api.post(`/erasures/${id}/approval`);
+    return id;
+  }
+
   async consentRule(): Promise<string> {
     const answer = await this.world.patientA.api.post<{ rules: { id: string }[] }>(
       '/patients/me/consent/grants',
@@ -180,6 +194,12 @@ const registration = (hospitalId: string, more: object) => ({
 const grantTo = (hospitalId: string) => ({ hospitalId, validUntil: new Date(Date.now() + 3_600_000).toISOString() });
 
 type Maker = (scene: RoleScene, caller: Caller, about: string) => Plan | Promise<Plan>;
+
+/** With a fresh sign-in of the caller. */
+async function freshly(scene: RoleScene, caller: Caller, plan: Plan): Promise<Plan> {
+  const as = await scene.session(caller);
+  return { ...plan, ...(as ? { as } : {}) };
+}
 
 /** An own session or an own double in place of the caller. */
 function own(path: string, body?: unknown): Maker {
@@ -336,6 +356,17 @@ const PLANS: Readonly<Record<string, Maker>> = {
     path: `/questions/${await scene.question()}/answer`,
     body: { text: 'Monday' },
   }),
+  'POST /api/v1/patients/{id}/erasures': async (scene, caller) =>
+    freshly(scene, caller, {
+      path: `/patients/${scene.patient}/erasures`,
+      body: { recordId: await scene.record('sealed'), reason: 'objection' },
+    }),
+  'GET /api/v1/patients/{id}/erasures': onPatient('/erasures'),
+  'GET /api/v1/erasures': at('/erasures'),
+  'POST /api/v1/erasures/{id}/approval': async (scene, caller) =>
+    freshly(scene, caller, { path: `/erasures/${await scene.erasure()}/approval` }),
+  'POST /api/v1/erasures/{id}/refusal': async (scene) => ({ path: `/erasures/${await scene.erasure()}/refusal` }),
+  'GET /api/v1/erasures/{id}/certificate': async (scene) => ({ path: `/erasures/${await scene.executedErasure()}/certificate` }),
   'GET /api/v1/audit/events': at('/audit/events'),
   'GET /api/v1/audit/events/{id}/proof': async (scene) => ({ path: `/audit/events/${await scene.event()}/proof` }),
   'GET /api/v1/activity': at(`/activity?date=${day}`),

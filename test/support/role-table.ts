@@ -120,6 +120,13 @@ POST   /api/v1/patients/{id}/questions                 |                 | 401  
 GET    /api/v1/patients/{id}/questions                 |                 | 401    403   .     200   404   200   .     404   200   404   |
 POST   /api/v1/questions/{id}/answer                   | to PAT.         | 401    403   .     .     .     .     .     .     201   404   |
 
+POST   /api/v1/patients/{id}/erasures                  | sealed          | 401    201   403   201   404   403   .     .     201   404   |
+GET    /api/v1/patients/{id}/erasures                  |                 | 401    200   .     .     404   403   .     .     200   404   |
+GET    /api/v1/erasures                                | own             | 401    200   403   200   .     403   .     .     .     .     |
+POST   /api/v1/erasures/{id}/approval                  | asked by PAT.   | 401    200   403   200   404   403   .     .     .     .     |
+POST   /api/v1/erasures/{id}/refusal                   | asked by PAT.   | 401    200   403   200   404   403   .     .     200   404   |
+GET    /api/v1/erasures/{id}/certificate               | executed        | 401    200   .     .     404   403   .     .     200   404   |
+
 GET    /api/v1/audit/events                            |                 | 401    200   .     .     .     403   .     .     .     .     |
 GET    /api/v1/audit/events/{id}/proof                 | of PAT.         | 401    200   .     .     404   403   .     .     200   404   |
 GET    /api/v1/activity                                |                 | 401    200   .     .     .     403   .     .     .     .     |

@@ -39,6 +39,7 @@ describe('contents', () => {
 
   it.each<[string, BlockPlan, string]>([
     ['a record without content', { payload: null }, 'MALFORMED header.contentCommit@3'],
+    ['an erasure without content', { kind: 'erase', payload: null }, 'MALFORMED header.contentCommit@3'],
     ['a commitment without ciphertext', { header: { ciphertextHash: ZERO_HASH } }, 'MALFORMED header.ciphertextHash@3'],
     ['a ciphertext without commitment', { header: { contentCommit: ZERO_HASH } }, 'MALFORMED header.contentCommit@3'],
   ])('%s', (_, plan, finding) => {
@@ -86,6 +87,81 @@ describe('erasure', () => {
     const report = walk(chain, replaced(chain.blocks, 2, { ciphertext: null }));
     expect(report.verdict).toBe('TAMPERED');
     expect(said(report)).toEqual(['CIPHERTEXT_MISMATCH ciphertext@2', 'KEY_UNKNOWN header.authorKeyId@5']);
+  });
+});
+
+describe('erasure of a whole patient', () => {
+  const without = (chain: ChainMaker, ...heights: number[]): StoredBlock[] =>
+    chain.blocks.map((block) => (heights.includes(block.height) ? { ...block, ciphertext: null } : block));
+  const erasedAll = (): ChainMaker => {
+    const chain = ChainMaker.withRecords(3);
+    chain.add({ kind: 'erase', refHash: chain.hashAt(-1) });
+    return chain;
+  };
+
+  it('an ERASE block that refers to the genesis hash excuses every missing content below it', () => {
+    const chain = erasedAll();
+    expect(walk(chain).verdict).toBe('VALID'); // sealed, not yet deleted
+    const report = walk(chain, without(chain, 1, 2, 3));
+    expect([report.verdict, said(report)]).toEqual(['ERASED', []]);
+    expect(report.erased.map(({ height, erasedBy }) => [height, erasedBy])).toEqual([
+      [1, 4],
+      [2, 4],
+      [3, 4],
+    ]);
+    expect(walk(chain, without(chain, 2)).erased.map(({ height }) => height)).toEqual([2]);
+  });
+
+  it('it excuses neither its own content nor what comes after', () => {
+    const chain = erasedAll();
+    chain.add();
+    const report = walk(chain, without(chain, 1, 2, 3, 4, 5));
+    expect([report.verdict, said(report)]).toEqual([
+      'INCOMPLETE',
+      ['CIPHERTEXT_MISMATCH ciphertext@4', 'CIPHERTEXT_MISMATCH ciphertext@5'],
+    ]);
+  });
+
+  it('what one record’s ERASE block excused already is counted once; that block’s own content is excused too', () => {
+    const chain = ChainMaker.withRecords(3);
+    chain.add({ kind: 'erase', refHash: chain.hashAt(2) });
+    chain.add({ kind: 'erase', refHash: chain.hashAt(-1) });
+    const report = walk(chain, without(chain, 1, 2, 3, 4));
+    expect(report.verdict).toBe('ERASED');
+    expect(report.erased.map(({ height, erasedBy }) => [height, erasedBy])).toEqual([
+      [2, 4],
+      [1, 5],
+      [3, 5],
+      [4, 5],
+    ]);
+  });
+
+  it.each<[string, (chain: ChainMaker) => BlockPlan]>([
+    ['of another chain', (chain) => ({ refHash: new ChainMaker(chain.origin, Buffer.alloc(16, 9)).hashAt(-1) })],
+    ['of another hospital', (chain) => ({ refHash: new ChainMaker('other.example/ehr1', chain.chainId).hashAt(-1) })],
+    ['of zeros', () => ({})],
+  ])('the genesis hash %s excuses nothing', (_, plan) => {
+    const chain = ChainMaker.withRecords(2);
+    chain.add({ kind: 'erase', ...plan(chain) });
+    expect(walk(chain, without(chain, 1)).verdict).toBe('INCOMPLETE');
+  });
+
+  it('no other kind of block may do it', () => {
+    const chain = ChainMaker.withRecords(2);
+    for (const kind of ['amendment', 'reseal', 'link-to-foreign-chain'] as const) chain.add({ kind, refHash: chain.hashAt(-1) });
+    expect(walk(chain, without(chain, 1)).verdict).toBe('INCOMPLETE');
+  });
+
+  it('ATTACK a forged ERASE block for the whole chain excuses nothing', () => {
+    const chain = ChainMaker.withRecords(2);
+    chain.add({ kind: 'erase', refHash: chain.hashAt(-1), author: stranger });
+    const report = walk(chain, without(chain, 1, 2));
+    expect(report.verdict).toBe('TAMPERED');
+    expect(said(report)).toEqual([
+      'CIPHERTEXT_MISMATCH ciphertext@1',
+      'CIPHERTEXT_MISMATCH ciphertext@2',
+      'KEY_UNKNOWN header.authorKeyId@3',
+    ]);
   });
 });
 
@@ -156,7 +232,7 @@ describe('attestations', () => {
 
   it('only open-chain may go unsigned', () => {
     expect(said(walk(sealedWith({ author: null })))).toEqual(['ATTESTATION_INVALID attestation@3']);
-    expect(said(walk(sealedWith({ kind: 'erase', payload: null, author: null })))).toEqual(['ATTESTATION_INVALID attestation@3']);
+    expect(said(walk(sealedWith({ kind: 'reseal', payload: null, author: null })))).toEqual(['ATTESTATION_INVALID attestation@3']);
   });
 
   it('ATTACK sign with an unregistered key', () => {

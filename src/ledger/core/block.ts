@@ -42,6 +42,7 @@ export interface BlockContext {
 const NEEDS_CONTENT: ReadonlySet<BlockKind> = new Set([
   BlockKind.record,
   BlockKind.amendment,
+  BlockKind.erase,
   BlockKind.consent,
   BlockKind.profile,
   BlockKind.answer,

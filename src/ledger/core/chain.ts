@@ -62,10 +62,11 @@ class ChainWalk implements ChainVerifier {
   private blocks = 0;
   private nextHeight = 0;
   private prevHash: Buffer;
+  private readonly genesis: Buffer;
 
   constructor(private readonly options: ChainVerifierOptions) {
-    this.prevHash = genesisHash(options.ledgerId, options.chainId);
-    this.seen = new SeenHashes(this.prevHash);
+    this.genesis = this.prevHash = genesisHash(options.ledgerId, options.chainId);
+    this.seen = new SeenHashes(this.genesis);
     const { ledgerId, chainId, keyOf, signatures = true } = options;
     this.context = { ledgerId, chainId, keyOf, signatures, wasBelow: (height, hash) => this.seen.has(height, hash) };
   }
@@ -124,9 +125,10 @@ class ChainWalk implements ChainVerifier {
     this.checkPlace(block, header, say);
     const missing = checkContent(block, header, say);
     checkAttestation(block, header, this.context, say);
-    if (missing) this.missing.set(hash.toString('latin1'), { height: block.height, recordId: block.recordId });
     // Only a flawless ERASE block excuses a gap: else whoever deletes a content could forge the excuse along with it.
     if (header.kind === BlockKind.erase && this.made === before) this.erase(header.refHash, block.height);
+    // Its own content comes after: no ERASE block excuses itself.
+    if (missing) this.missing.set(hash.toString('latin1'), { height: block.height, recordId: block.recordId });
   }
 
   private checkPlace(block: StoredBlock, header: BlockHeader, say: Say): void {
@@ -137,12 +139,15 @@ class ChainWalk implements ChainVerifier {
     if (!header.prevHash.equals(this.prevHash)) say('BROKEN_LINK', 'header.prevHash');
   }
 
+  /** The genesis hash stands for everything below. A content that is still there is not deleted yet: sealing comes first, deleting after. */
   private erase(refHash: Buffer, erasedBy: number): void {
-    const key = refHash.toString('latin1');
-    const gap = this.missing.get(key);
-    if (gap === undefined) return; // not deleted yet: sealing comes first, deleting after
-    this.missing.delete(key);
-    this.erased.push({ ...gap, erasedBy });
+    const keys = refHash.equals(this.genesis) ? [...this.missing.keys()] : [refHash.toString('latin1')];
+    for (const key of keys) {
+      const gap = this.missing.get(key);
+      if (gap === undefined) continue;
+      this.missing.delete(key);
+      this.erased.push({ ...gap, erasedBy });
+    }
   }
 
   private checkHead({ height, hash }: ChainHead): void {

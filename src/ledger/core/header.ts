@@ -44,7 +44,7 @@ export interface BlockHeader {
   readonly attestationHash: Buffer;
   /** RFC 7638 thumbprint of the author's key. */
   readonly authorKeyId: Buffer;
-  /** The amended or erased block, or the foreign receipt; else zeros. */
+  /** The amended or erased block (to erase the whole chain: the {@link genesisHash}), or the foreign receipt; else zeros. */
   readonly refHash: Buffer;
 }
 

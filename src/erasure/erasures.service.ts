@@ -1,0 +1,224 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { AccessService, type Grant, type Target } from '../access/access.service';
+import { AuditService } from '../audit/audit.service';
+import { requireRecentSignIn } from '../auth/step-up';
+import type { Actor } from '../common/actor';
+import { Clock, isoTime, isoTimeOrNull } from '../common/clock';
+import { ApiError, notFound } from '../common/errors';
+import { newId } from '../common/ids';
+import { cursorId, type Page, type PageQuery, toPage } from '../common/page';
+import { Database } from '../database/database';
+import { insertRow } from '../database/rows';
+import type { ErasureCertificate } from '../ledger/core/erasure-certificate';
+import { VerificationService } from '../ledger/verification.service';
+import { RecordErasureService } from '../record/record-erasure.service';
+import { recordTarget } from '../record/records.service';
+import { ErasingService } from './erasing.service';
+import type { ErasureDto, ErasureQuery, ErasureResponse } from './erasure.dto';
+import { ErasureEntity } from './erasure.entity';
+import { certifiedBy, erasureRows } from './erasure-rows';
+import { PurgeService } from './purge.service';
+
+/** Erasure by law (GDPR Article 17): somebody asks, two different people of the hospital or the founder approve, and it is done. */
+@Injectable()
+export class ErasuresService implements OnModuleInit {
+  constructor(
+    private readonly database: Database,
+    private readonly access: AccessService,
+    private readonly records: RecordErasureService,
+    private readonly erasing: ErasingService,
+    private readonly purge: PurgeService,
+    private readonly verification: VerificationService,
+    private readonly audit: AuditService,
+    private readonly clock: Clock,
+  ) {}
+
+  onModuleInit(): void {
+    this.verification.keep(erasureRows);
+  }
+
+  /** Asks. What a hospital or the founder asks for has its first approval by that. */
+  request(actor: Actor, patientId: string, dto: ErasureDto): Promise<ErasureResponse> {
+    const { reason } = dto;
+    const recordId = dto.recordId ?? null;
+    requireRecentSignIn(actor, this.clock.now());
+    const target = recordId === null ? { patientId } : recordOf(patientId, recordId);
+    return this.access.change(actor, 'erasure.request', target, async (tx, grant) => {
+      if (recordId !== null) await this.records.assertErasable(tx, recordId);
+      const waiting = await tx.getRepository(ErasureEntity).findBy({ patientId, state: 'requested' });
+      if (waiting.some((row) => row.recordId === recordId)) throw new ApiError('conflict', 'This erasure is asked for already');
+      const requestedAt = this.clock.now();
+      const row: ErasureEntity = {
+        id: newId(requestedAt),
+        hospitalId: grant.hospitalId,
+        patientId,
+        recordId,
+        reason,
+        state: 'requested',
+        requestedBy: actor.id,
+        requestedAt,
+        firstApprovedBy: actor.role === 'PATIENT' ? null : actor.id,
+        secondApprovedBy: null,
+        refusedBy: null,
+        decidedAt: null,
+        purgedAt: null,
+        certificate: null,
+      };
+      await insertRow(tx, ErasureEntity, row);
+      noteAbout(grant, row);
+      return toResponse(row);
+    });
+  }
+
+  /** The second of two different accounts executes it: the answer comes when it is durable, and the bytes are purged if nobody reads an older state. */
+  async approve(actor: Actor, id: string): Promise<ErasureResponse> {
+    requireRecentSignIn(actor, this.clock.now());
+    const approved = await this.access.change(actor, 'erasure.approve', erasureTarget(id), async (tx, grant) => {
+      const row = await this.open(tx, id);
+      noteAbout(grant, row);
+      if (row.firstApprovedBy === actor.id) throw new ApiError('conflict', 'Two different people approve an erasure');
+      if (row.firstApprovedBy === null) return this.change(tx, row, { firstApprovedBy: actor.id });
+      return this.execute(tx, actor, row, [row.firstApprovedBy, actor.id]);
+    });
+    if (approved.state !== 'executed') return approved;
+    await this.purge.run();
+    return toResponse(await this.database.reader.getRepository(ErasureEntity).findOneByOrFail({ id }));
+  }
+
+  /** Refuses, or lets a patient withdraw what the patient asked for. Whoever wants it after all asks anew. */
+  refuse(actor: Actor, id: string): Promise<ErasureResponse> {
+    return this.access.change(actor, 'erasure.refuse', erasureTarget(id), async (tx, grant) => {
+      const row = await this.open(tx, id);
+      noteAbout(grant, row);
+      if (actor.role === 'PATIENT' && row.requestedBy !== actor.id) throw new ApiError('forbidden', 'A patient withdraws own wishes only');
+      return this.change(tx, row, { state: 'refused', refusedBy: actor.id, decidedAt: this.clock.now() });
+    });
+  }
+
+  list(actor: Actor, patientId: string, query: PageQuery): Promise<Page<ErasureResponse>> {
+    return this.access.read(actor, 'erasure.list', { patientId }, async (manager, grant) => {
+      const page = await this.page(manager, query, { patientId });
+      grant.note({ ids: page.items.map((item) => item.id) });
+      return page;
+    });
+  }
+
+  /** What waits for an approval, and what was decided; a hospital sees its own. */
+  async queue(actor: Actor, query: ErasureQuery): Promise<Page<ErasureResponse>> {
+    const { state } = query;
+    const own = actor.role === 'ADMIN' ? {} : { hospitalId: actor.hospitalId ?? '' };
+    const page = await this.page(this.database.reader, query, { ...own, ...(state === undefined ? {} : { state }) });
+    const { hospitalId, requestId } = actor;
+    const ids = page.items.map((item) => item.id);
+    await this.audit.record({ action: 'erasure.queue', outcome: 'ok', actor, requestId, hospitalId, ids });
+    return page;
+  }
+
+  /** @throws ApiError `conflict` while there is none, `integrity_error` when it was altered */
+  certificate(actor: Actor, id: string): Promise<ErasureCertificate> {
+    return this.access.read(actor, 'erasure.certificate', erasureTarget(id), async (manager, grant) => {
+      const row = await find(manager, id);
+      noteAbout(grant, row);
+      if (row.state !== 'executed') throw new ApiError('conflict', 'There is a certificate when it is executed');
+      const certified = certifiedBy(row);
+      if (!certified) throw new ApiError('integrity_error');
+      return certified.certificate;
+    });
+  }
+
+  /** The act has a row of its own on the trail, beside that of the approval. */
+  private async execute(
+    tx: EntityManager,
+    actor: Actor,
+    row: ErasureEntity,
+    approvedBy: readonly [string, string],
+  ): Promise<ErasureResponse> {
+    const { patientId, recordId } = row;
+    const certificate = await this.access.within(tx, actor, 'erasure.execute', { patientId }, (_tx, grant) =>
+      this.erasing.execute(tx, grant, row, approvedBy),
+    );
+    const decidedAt = this.clock.now();
+    const executed = await this.change(tx, row, {
+      state: 'executed',
+      secondApprovedBy: approvedBy[1],
+      decidedAt,
+      certificate: JSON.stringify(certificate),
+    });
+    if (recordId === null) {
+      const erasures = tx.getRepository(ErasureEntity);
+      await erasures.update({ patientId, state: 'requested' }, { state: 'superseded', decidedAt });
+    }
+    return executed;
+  }
+
+  private async open(tx: EntityManager, id: string): Promise<ErasureEntity> {
+    const row = await find(tx, id);
+    if (row.state !== 'requested') throw new ApiError('conflict', `This erasure is ${row.state}`);
+    return row;
+  }
+
+  private async change(tx: EntityManager, row: ErasureEntity, changes: Partial<ErasureEntity>): Promise<ErasureResponse> {
+    const { affected } = await tx.getRepository(ErasureEntity).update({ id: row.id, state: 'requested' }, changes);
+    if (affected !== 1) throw new ApiError('unavailable', 'Somebody decided meanwhile; try again');
+    return toResponse({ ...row, ...changes });
+  }
+
+  private async page(
+    manager: EntityManager,
+    query: PageQuery,
+    where: { patientId?: string; hospitalId?: string; state?: string },
+  ): Promise<Page<ErasureResponse>> {
+    const builder = manager
+      .createQueryBuilder(ErasureEntity, 'e')
+      .orderBy('e.id')
+      .limit(query.limit + 1);
+    const after = cursorId(query);
+    if (after !== undefined) builder.andWhere('e.id > :after', { after });
+    for (const [name, value] of Object.entries(where)) builder.andWhere(`e.${name} = :${name}`, { [name]: value });
+    return toPage(await builder.getMany(), query.limit, (row) => row.id, toResponse);
+  }
+}
+
+/** A record of this very patient. */
+function recordOf(patientId: string, recordId: string): (manager: EntityManager) => Promise<Target | null> {
+  return async (manager) => {
+    const target = await recordTarget(recordId)(manager);
+    return target?.patientId === patientId ? target : null;
+  };
+}
+
+function erasureTarget(id: string): (manager: EntityManager) => Promise<Target | null> {
+  return async (manager) => {
+    const row = await manager.getRepository(ErasureEntity).findOneBy({ id });
+    return row && { patientId: row.patientId };
+  };
+}
+
+async function find(manager: EntityManager, id: string): Promise<ErasureEntity> {
+  const row = await manager.getRepository(ErasureEntity).findOneBy({ id });
+  if (!row) throw notFound();
+  return row;
+}
+
+function noteAbout(grant: Grant, row: ErasureEntity): void {
+  grant.note({ subjectId: row.id, kind: row.recordId === null ? 'patient' : 'record' });
+}
+
+function toResponse(row: ErasureEntity): ErasureResponse {
+  const { id, patientId, hospitalId, recordId, reason, state, requestedBy, refusedBy } = row;
+  return {
+    id,
+    patientId,
+    hospitalId,
+    recordId,
+    reason,
+    state,
+    requestedBy,
+    requestedAt: isoTime(row.requestedAt),
+    approvedBy: [row.firstApprovedBy, row.secondApprovedBy].filter((account) => account !== null),
+    refusedBy,
+    decidedAt: isoTimeOrNull(row.decidedAt),
+    purgedAt: isoTimeOrNull(row.purgedAt),
+  };
+}

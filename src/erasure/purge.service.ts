@@ -1,0 +1,61 @@
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { In, IsNull } from 'typeorm';
+import { Clock } from '../common/clock';
+import { describeError, LOGS, type Logs } from '../common/logger';
+import { Database } from '../database/database';
+import { ErasureEntity } from './erasure.entity';
+
+const TRIES = 20;
+const PAUSE_MS = 50;
+/** Somebody reads an older state of the database: later. */
+const AGAIN_MS = 30_000;
+
+/** After an erasure was committed, takes its bytes out of the files of the database, however often it takes; also what a stopped server left. */
+@Injectable()
+export class PurgeService implements OnApplicationBootstrap, OnApplicationShutdown {
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly database: Database,
+    private readonly clock: Clock,
+    @Inject(LOGS) private readonly logs: Logs,
+  ) {}
+
+  onApplicationBootstrap(): Promise<void> {
+    return this.run();
+  }
+
+  onApplicationShutdown(): void {
+    clearTimeout(this.timer);
+  }
+
+  /** Never throws: what was erased stays erased. What could not be purged now is tried again. */
+  async run(): Promise<void> {
+    try {
+      if (await this.purge()) return;
+      this.logs.app.warn({}, 'erased bytes are still in the files of the database: somebody reads an older state');
+    } catch (error) {
+      this.logs.app.error({ err: describeError(error) }, 'erased bytes could not be purged');
+    }
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.run(), AGAIN_MS);
+    this.timer.unref();
+  }
+
+  private async purge(): Promise<boolean> {
+    // Read first: what is executed later may be committed after the purge.
+    const waiting = await this.database.reader
+      .getRepository(ErasureEntity)
+      .find({ where: { state: 'executed', purgedAt: IsNull() }, select: { id: true } });
+    if (waiting.length === 0) return true;
+    for (let tries = 1; !(await this.database.purge()); tries += 1) {
+      if (tries === TRIES) return false;
+      await sleep(PAUSE_MS);
+    }
+    const purgedAt = this.clock.now();
+    const ids = waiting.map((row) => row.id);
+    await this.database.transaction((tx) => tx.getRepository(ErasureEntity).update({ id: In(ids), purgedAt: IsNull() }, { purgedAt }));
+    return true;
+  }
+}

@@ -1,0 +1,58 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Answer } from './api-client';
+import type { TestApp } from './test-app';
+import type { Person, World } from './world';
+
+export interface Erasure {
+  id: string;
+  patientId: string;
+  recordId: string | null;
+  state: string;
+  requestedBy: string;
+  approvedBy: string[];
+  refusedBy: string | null;
+  decidedAt: string | null;
+  purgedAt: string | null;
+}
+
+export function ask(person: Person, patientId: string, recordId?: string, reason = 'consent-withdrawn'): Promise<Answer<Erasure>> {
+  return person.api.post<Erasure>(`/patients/${patientId}/erasures`, { ...(recordId === undefined ? {} : { recordId }), reason });
+}
+
+export function approve(person: Person, id: string): Promise<Answer<Erasure>> {
+  return person.api.post<Erasure>(`/erasures/${id}/approval`);
+}
+
+/** Hospital A asks, the founder approves; answers with what was executed. */
+export async function erase(world: World, patientId: string, recordId?: string): Promise<Erasure> {
+  const asked = await ask(world.hospitalA, patientId, recordId);
+  const done = await approve(world.founder, asked.body.id);
+  if (done.status !== 200 || done.body.state !== 'executed') throw new Error(`erasure: ${asked.text} ${done.text}`);
+  return done.body;
+}
+
+/** Every file that the server writes: database, log, shared memory, keys, log files. */
+function filesOf({ foundations: { config } }: TestApp): string[] {
+  const database = ['', '-wal', '-shm', '-journal'].map((end) => `${config.sqlitePath}${end}`).filter(existsSync);
+  const folders = [config.keysDir, join(config.sqlitePath, '..')];
+  const others = folders.flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .map((name) => join(folder, name))
+      .filter((path) => statSync(path).isFile()),
+  );
+  return [...new Set([...database, ...others])];
+}
+
+const SLICE = 24;
+
+/** How many slices of these secrets stand in any file: raw bytes, whatever SQLite makes of them. */
+export function slicesOnDisk(app: TestApp, secrets: readonly Buffer[]): number {
+  const slices = secrets.flatMap((secret) => {
+    const all: Buffer[] = [];
+    for (let at = 0; at + SLICE <= secret.length && all.length < 50; at += SLICE) all.push(secret.subarray(at, at + SLICE));
+    return secret.length < SLICE ? [secret] : all;
+  });
+  const contents = filesOf(app).map((path) => readFileSync(path));
+  return slices.filter((slice) => contents.some((content) => content.includes(slice))).length;
+}
