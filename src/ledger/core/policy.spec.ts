@@ -22,7 +22,13 @@ const faultOf = (text: Uint8Array | string): string => {
   }
 };
 const log = signer('example.com/log', 1);
-const [x1, x2, x3, y1, y2] = [1, 2, 3, 4, 5].map((n) => signer(`witness.example/w${n}`, 4)) as [NoteSigner, NoteSigner, NoteSigner, NoteSigner, NoteSigner];
+const [x1, x2, x3, y1, y2] = [1, 2, 3, 4, 5].map((n) => signer(`witness.example/w${n}`, 4)) as [
+  NoteSigner,
+  NoteSigner,
+  NoteSigner,
+  NoteSigner,
+  NoteSigner,
+];
 const v = ({ key }: NoteSigner): string => formatVkey(key);
 const logLine = `log ${v(log)}\n`;
 const witnessLines = `witness X1 ${v(x1)}\nwitness X2 ${v(x2)}\nwitness X3 ${v(x3)}\nwitness Y1 ${v(y1)}\nwitness Y2 ${v(y2)}\n`;
@@ -60,7 +66,14 @@ describe('policies', () => {
 
   it('quorum by thresholds', () => {
     const quorum = (group: string): Policy['quorumMet'] => parsePolicy(`${witnessLines}group G ${group}\nquorum G\n`).quorumMet;
-    for (const [group, least] of [['all X1 X2 X3', 3], ['any X1 X2 X3', 1], ['1 X1 X2 X3', 1], ['2 X1 X2 X3', 2], ['3 X1 X2 X3', 3], ['all X1', 1]] as const) {
+    for (const [group, least] of [
+      ['all X1 X2 X3', 3],
+      ['any X1 X2 X3', 1],
+      ['1 X1 X2 X3', 1],
+      ['2 X1 X2 X3', 2],
+      ['3 X1 X2 X3', 3],
+      ['all X1', 1],
+    ] as const) {
       const names = ['X1', 'X2', 'X3'];
       for (let n = 0; n <= 3; n += 1) expect([group, n, quorum(group)(new Set(names.slice(0, n)))]).toEqual([group, n, n >= least]);
     }
@@ -91,8 +104,16 @@ describe('policies', () => {
     ['a log with a key of type 4', `log ${v(x1)}\n`, 'policy line 1 needs a key of type 1'],
     ['a witness with a key of type 1', `witness W ${v(log)}\n`, 'policy line 1 needs a key of type 4'],
     ['a log twice', logLine + logLine, 'policy line 2 has a key that is listed already'],
-    ['a log twice under two names', `${logLine}log ${v(signer('b', 1, 'example.com/log'))}\n`, 'policy line 2 has a key that is listed already'],
-    ['a witness twice under two names', `witness W ${v(x1)}\nwitness V ${formatVkey(id)}\n`, 'policy line 2 has a key that is listed already'],
+    [
+      'a log twice under two names',
+      `${logLine}log ${v(signer('b', 1, 'example.com/log'))}\n`,
+      'policy line 2 has a key that is listed already',
+    ],
+    [
+      'a witness twice under two names',
+      `witness W ${v(x1)}\nwitness V ${formatVkey(id)}\n`,
+      'policy line 2 has a key that is listed already',
+    ],
     ['a name twice', `witness W ${v(x1)}\nwitness W ${v(x2)}\n`, 'policy line 2 defines a name again'],
     ['a group with the name of a witness', `witness W ${v(x1)}\ngroup W any W\n`, 'policy line 2 defines a name again'],
     ['a witness called none', `witness none ${v(x1)}\n`, 'policy line 1 defines the name none'],
@@ -127,7 +148,12 @@ describe('policies', () => {
     const line = (name: Buffer, key: NoteSigner): Buffer => Buffer.concat([Buffer.from('witness '), name, Buffer.from(` ${v(key)}\n`)]);
     // Latin-1, UTF-8 of the same letter, and an octet that is no UTF-8 at all.
     const names = [Buffer.of(0xe9), Buffer.from('é'), Buffer.of(0xc3, 0xa9, 0xff)];
-    const file = Buffer.concat([...names.map((name, n) => line(name, [x1, x2, x3][n] ?? x1)), Buffer.from('group G 2 '), names[0]!, Buffer.from(' é\nquorum G\n')]);
+    const file = Buffer.concat([
+      ...names.map((name, n) => line(name, [x1, x2, x3][n] ?? x1)),
+      Buffer.from('group G 2 '),
+      names[0]!,
+      Buffer.from(' é\nquorum G\n'),
+    ]);
     const policy = parsePolicy(file);
     expect(policy.witnesses.map(({ name }) => name)).toEqual(['\udce9', 'é', '\udcc3\udca9\udcff']);
     expect(policy.quorumMet(new Set(['é']))).toBe(false);
@@ -155,7 +181,23 @@ describe('policies', () => {
   });
 
   it('never fails in another way, whatever the octets are', () => {
-    const pieces = fc.constantFrom('log ', 'witness ', 'group ', 'quorum ', 'none', 'any ', 'all ', '1 ', 'W ', '\n', '\t', v(log), v(x1), '\u00ff', '#');
+    const pieces = fc.constantFrom(
+      'log ',
+      'witness ',
+      'group ',
+      'quorum ',
+      'none',
+      'any ',
+      'all ',
+      '1 ',
+      'W ',
+      '\n',
+      '\t',
+      v(log),
+      v(x1),
+      '\u00ff',
+      '#',
+    );
     fc.assert(
       fc.property(fc.array(pieces, { maxLength: 15 }), fc.uint8Array({ maxLength: 20 }), (parts, octets) => {
         for (const any of [parts.join(''), octets, Buffer.concat([Buffer.from(parts.join('')), octets])]) {
@@ -222,7 +264,11 @@ describe('signed checkpoints under a policy', () => {
   };
   const otherLog = signer('example.com/other', 1);
   const otherText = checkpointText({ ...checkpoint, origin: 'example.com/other' });
-  const asNote = (witness: NoteSigner): NoteSignature => ({ name: witness.key.name, id: witness.key.id, signature: signNote(text, { ...log }).signature });
+  const asNote = (witness: NoteSigner): NoteSignature => ({
+    name: witness.key.name,
+    id: witness.key.id,
+    signature: signNote(text, { ...log }).signature,
+  });
   it.each([
     ['no note', 'text', 'checkpoint'],
     ['a note that is no checkpoint', noteOf([signNote('a\n', log)], 'a\n'), 'checkpoint'],
@@ -235,7 +281,11 @@ describe('signed checkpoints under a policy', () => {
     ['another size under the same signature', good.replace('\n7\n', '\n8\n'), 'checkpoint.signature'],
     ['a log that the policy does not know', noteOf([signNote(otherText, otherLog)], otherText), 'checkpoint.origin'],
     ['another origin, signed by a known log', noteOf([signNote(otherText, log)], otherText), 'checkpoint.origin'],
-    ['a bad signature of a witness, beside a quorum of good ones', noteOf([own, ...cosigned, bad(signCosignature(text, x3, 1n))]), 'cosignature X3'],
+    [
+      'a bad signature of a witness, beside a quorum of good ones',
+      noteOf([own, ...cosigned, bad(signCosignature(text, x3, 1n))]),
+      'cosignature X3',
+    ],
     ['a witness that signed a note instead of a cosignature', noteOf([own, asNote(x1)]), 'cosignature X1'],
     ['a cosignature of another checkpoint', noteOf([own, signCosignature(otherText, y2, 1n)]), 'cosignature Y2'],
   ])('refuses %s', (_, note, invalid) => expect(verifyCheckpoint(note, policy)).toEqual({ invalid }));
@@ -243,7 +293,9 @@ describe('signed checkpoints under a policy', () => {
   it('accepts the key of a log only for its own origin', () => {
     const two = parsePolicy(`${logLine}log ${v(otherLog)}\nquorum none\n`);
     expect(verifyCheckpoint(noteOf([signNote(otherText, log)], otherText), two)).toEqual({ invalid: 'checkpoint.signature' });
-    expect(verifyCheckpoint(noteOf([signNote(otherText, log), signNote(otherText, otherLog)], otherText), two)).toMatchObject({ logKey: otherLog.key });
+    expect(verifyCheckpoint(noteOf([signNote(otherText, log), signNote(otherText, otherLog)], otherText), two)).toMatchObject({
+      logKey: otherLog.key,
+    });
     expect(verifyCheckpoint(noteOf([bad(signNote(otherText, log)), signNote(otherText, otherLog)], otherText), two)).toEqual({
       invalid: 'checkpoint.signature',
     });
