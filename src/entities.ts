@@ -7,7 +7,7 @@ import { cryptoEntities } from './crypto/crypto-entities';
 import { QuestionEntity } from './doctor/question.entity';
 import { DirectoryEntity } from './fhir/directory.entity';
 import { EnrolmentEntity, HospitalEntity, StaffEntity } from './hospital/hospital.entity';
-import { AuthorKeyEntity, BlockEntity, ChainEntity, ContentEntity } from './ledger/ledger.entity';
+import { AuthorKeyEntity, BlockEntity, ChainEntity, ContentEntity, KeyEventEntity, PreparationEntity } from './ledger/ledger.entity';
 import { PatientEntity } from './patient/patient.entity';
 import { AttachmentChunkEntity, AttachmentEntity, RecordEntity } from './record/record.entity';
 import { CheckpointEntity, CosignatureEntity, LeafEntity, LogEntity, PendingEntity, TileEntity } from './tlog/tlog.entity';
@@ -36,6 +36,8 @@ export const entities = [
   BlockEntity,
   ContentEntity,
   AuthorKeyEntity,
+  KeyEventEntity,
+  PreparationEntity,
   PatientEntity,
   RecordEntity,
   AttachmentEntity,

@@ -25,6 +25,8 @@ export const SYSTEM_ACTIONS = [
   'patient.list',
   'directory.import',
   'trail.read',
+  'key.register',
+  'key.revoke',
   'request.replay',
 ] as const;
 export type SystemAction = (typeof SYSTEM_ACTIONS)[number];

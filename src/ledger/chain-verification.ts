@@ -6,8 +6,8 @@ import { Sealed } from '../crypto/sealed';
 import type { Vault } from '../crypto/vault';
 import { createChainVerifier, type StoredBlock } from './core/chain';
 import { decodeHeader, HEADER_BYTES, ledgerId } from './core/header';
-import type { PublicJwk } from './core/jwk';
 import { type ChainReport, type Finding, MAX_FINDINGS } from './core/verdict';
+import { PageKeys } from './page-keys';
 import { type RowKeeper, type SealedFact } from './row-keeper';
 import { BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
 
@@ -16,7 +16,8 @@ const PAGE = 500;
 /** What a verification needs beside the rows. Without `keyRing` the contents stay closed: hashes and signatures are checked all the same. */
 export interface VerificationContext {
   readonly originOf: (hospitalId: string) => Promise<string>;
-  readonly keyOf: (kid: string) => PublicJwk | undefined;
+  /** Whether a hospital's log has an event about a key whose body is gone (`hiddenEventsOf`). */
+  readonly hiddenEvents: (hospitalId: string) => Promise<boolean>;
   readonly keyRing: KeyRing | null;
   /** Whose rows are compared with the blocks. */
   readonly keepers: readonly RowKeeper[];
@@ -52,16 +53,16 @@ export async function verifyStoredChain(
     context.keepers.map(async (keeper) => ({ keeper, count: await keeper.count(manager, chain.patientId) })),
   );
   const tip = await tipOf(manager, chain.chainId);
-  const verifier = createChainVerifier({
-    ledgerId: ledgerId(await context.originOf(chain.hospitalId)),
-    chainId: chain.chainId,
-    keyOf: context.keyOf,
-  });
+  const origin = await context.originOf(chain.hospitalId);
+  const keys = new PageKeys(manager, chain.hospitalId, origin);
+  const { keyOf, keyOrder } = keys;
+  const verifier = createChainVerifier({ ledgerId: ledgerId(origin), chainId: chain.chainId, keyOf, keyOrder });
   const vault = await patientVault(manager, chain, context.keyRing);
   const rowsFindings: Finding[] = [];
   const kept = new Map<RowKeeper, number>();
   for (let from = -1; ;) {
     const rows = await page(manager, chain.chainId, from, tip.lastHeight);
+    rowsFindings.push(...(await keys.turn(rows)));
     for (const row of rows) verifier.push(toStoredBlock(row, vault));
     rowsFindings.push(...(await compareRows(manager, chain.patientId, rows, context.keepers, kept)));
     const last = rows.at(-1);
@@ -73,6 +74,7 @@ export async function verifyStoredChain(
     if (count > (kept.get(keeper) ?? 0))
       rowsFindings.push({ code: 'HEAD_MISMATCH', height: tip.height, field: 'a sealed row without a block' });
   }
+  if (await context.hiddenEvents(chain.hospitalId)) rowsFindings.push({ code: 'LEAF_MISMATCH', height: tip.height, field: 'key_event' });
   const report = verifier.finish({ height: tip.height, hash: tip.headHash });
   if (rowsFindings.length === 0) return report;
   return { ...report, verdict: 'TAMPERED', findings: [...report.findings, ...rowsFindings].slice(0, MAX_FINDINGS) };

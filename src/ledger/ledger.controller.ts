@@ -1,9 +1,8 @@
 import { Controller, Get, Post, Query } from '@nestjs/common';
 import { type Actor, CurrentActor, Roles } from '../common/actor';
 import { Api } from '../common/api-docs';
-import { PageQuery } from '../common/page';
 import { OwnIdParam } from '../common/params';
-import { AuthorKeyPage, ChainQuery, ChainResponse, ChainVerdictResponse, LedgerStatusResponse } from './ledger.dto';
+import { ChainQuery, ChainResponse, ChainVerdictResponse, LedgerStatusResponse } from './ledger.dto';
 import { VerificationService } from './verification.service';
 
 @Controller('ledger')
@@ -16,13 +15,6 @@ export class LedgerController {
   @Api('ledger', 'How much is sealed', LedgerStatusResponse)
   status(): Promise<LedgerStatusResponse> {
     return this.verification.status();
-  }
-
-  @Get('keys')
-  @Roles('ADMIN', 'HOSPITAL', 'AUDITOR')
-  @Api('ledger', 'Public keys of authors', AuthorKeyPage)
-  keys(@Query() query: PageQuery): Promise<AuthorKeyPage> {
-    return this.verification.keys(query);
   }
 
   @Get('patients/:id/chain')

@@ -51,18 +51,3 @@ export class LedgerStatusResponse {
   blocks!: number;
   authorKeys!: number;
 }
-
-export class AuthorKeyResponse {
-  /** RFC 7638 thumbprint. */
-  kid!: string;
-  /** Ed25519 public key (JWK member x, RFC 8037). */
-  x!: string;
-  custody!: string;
-  accountId!: string;
-  createdAt!: string;
-}
-
-export class AuthorKeyPage {
-  items!: AuthorKeyResponse[];
-  nextCursor!: string | null;
-}

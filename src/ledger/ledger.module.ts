@@ -1,5 +1,8 @@
 import { Global, Module } from '@nestjs/common';
+import { AttestationsService } from './attestations.service';
 import { AuthorKeysService } from './author-keys.service';
+import { KeyRegistryService } from './key-registry.service';
+import { KeysController } from './keys.controller';
 import { LedgerController } from './ledger.controller';
 import { LedgerService } from './ledger.service';
 import { ProofsService } from './proofs.service';
@@ -7,8 +10,8 @@ import { VerificationService } from './verification.service';
 
 @Global()
 @Module({
-  controllers: [LedgerController],
-  providers: [AuthorKeysService, LedgerService, ProofsService, VerificationService],
+  controllers: [LedgerController, KeysController],
+  providers: [AttestationsService, AuthorKeysService, KeyRegistryService, LedgerService, ProofsService, VerificationService],
   exports: [LedgerService, ProofsService, VerificationService],
 })
 export class LedgerModule {}

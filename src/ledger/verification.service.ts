@@ -4,13 +4,13 @@ import { AccessService } from '../access/access.service';
 import type { Actor } from '../common/actor';
 import { isoTime } from '../common/clock';
 import { invalid, notFound } from '../common/errors';
-import { cursorId, toPage, type Page, type PageQuery } from '../common/page';
+import { cursorId, toPage } from '../common/page';
 import { KeyRing } from '../crypto/key-ring.service';
 import { Database } from '../database/database';
 import { b64u } from './core/bytes';
 import { BlockKind, decodeHeader, isZero } from './core/header';
 import { AuthorKeyEntity, BlockEntity, ChainEntity } from './ledger.entity';
-import type { AuthorKeyResponse, BlockResponse, ChainQuery, ChainResponse, ChainVerdictResponse, LedgerStatusResponse } from './ledger.dto';
+import type { BlockResponse, ChainQuery, ChainResponse, ChainVerdictResponse, LedgerStatusResponse } from './ledger.dto';
 import { consentRows } from './consent-rows';
 import type { RowKeeper } from './row-keeper';
 import { verifyLedger } from './verify-ledger';
@@ -75,17 +75,6 @@ export class VerificationService {
     return { chains: chains ?? 0, blocks: blocks ?? 0, authorKeys: authorKeys ?? 0 };
   }
 
-  /** Public keys of authors: what a verifier needs beside the blocks. */
-  async keys(query: PageQuery): Promise<Page<AuthorKeyResponse>> {
-    const builder = this.database.reader
-      .createQueryBuilder(AuthorKeyEntity, 'k')
-      .orderBy('k.accountId')
-      .limit(query.limit + 1);
-    const after = cursorId(query);
-    if (after !== undefined) builder.where('k.accountId > :after', { after });
-    return toPage(await builder.getMany(), query.limit, (row) => row.accountId, toKey);
-  }
-
   private async heightOf(manager: EntityManager, chainId: Buffer, recordId: string): Promise<number> {
     const row = (await manager.getRepository(BlockEntity).findBy({ recordId })).find((block) => block.chainId.equals(chainId));
     if (!row) throw invalid('cursor', 'must be a nextCursor that this list gave');
@@ -105,8 +94,4 @@ function toBlock(row: BlockEntity): BlockResponse {
     sealedAt: isoTime(header.sealedAt),
     authorKeyId: isZero(header.authorKeyId) ? null : b64u(header.authorKeyId),
   };
-}
-
-function toKey(row: AuthorKeyEntity): AuthorKeyResponse {
-  return { kid: row.kid, x: row.x, custody: row.custody, accountId: row.accountId, createdAt: isoTime(row.createdAt) };
 }

@@ -1,9 +1,9 @@
 import type { EntityManager } from 'typeorm';
 import { KeyRing } from '../crypto/key-ring.service';
 import { ledgerOriginOf } from '../hospital/hospitals.service';
-import { authorKeyDirectory } from './author-keys.service';
 import { type VerificationContext, verifyStoredChain } from './chain-verification';
 import { b64u } from './core/bytes';
+import { hiddenEventsOf } from './page-keys';
 import { isOrigin } from './core/header';
 import type { ChainReport } from './core/verdict';
 import type { ChainVerdictResponse } from './ledger.dto';
@@ -24,7 +24,7 @@ export async function* verifyLedger(
   keepers: readonly RowKeeper[],
   patientId?: string,
 ): AsyncGenerator<ChainVerdictResponse> {
-  const context = await verificationContext(manager, keyRing, keepers);
+  const context = verificationContext(manager, keyRing, keepers);
   const sealedFor = new Set((await Promise.all(keepers.map((keeper) => keeper.patients(manager)))).flat());
   for (let after: Buffer = Buffer.alloc(0); ;) {
     const builder = manager.createQueryBuilder(ChainEntity, 'c').where('c.chainId > :after', { after });
@@ -52,16 +52,12 @@ function vanished(patientId: string): ChainVerdictResponse {
 }
 
 /** What a verification needs beside the rows of a chain. */
-async function verificationContext(
-  manager: EntityManager,
-  keyRing: KeyRing | null,
-  keepers: readonly RowKeeper[],
-): Promise<VerificationContext> {
+function verificationContext(manager: EntityManager, keyRing: KeyRing | null, keepers: readonly RowKeeper[]): VerificationContext {
   const originOf = async (hospitalId: string): Promise<string> => {
     const origin = await ledgerOriginOf(manager, hospitalId);
     return isOrigin(origin) ? origin : NO_ORIGIN;
   };
-  return { originOf, keyOf: await authorKeyDirectory(manager), keyRing, keepers };
+  return { originOf, hiddenEvents: hiddenEventsOf(manager), keyRing, keepers };
 }
 
 function toVerdict(patientId: string, report: ChainReport): ChainVerdictResponse {

@@ -1,15 +1,16 @@
 import { Body, Controller, Delete, Get, Post, Put, Query, Res, StreamableFile, UseInterceptors } from '@nestjs/common';
-import { ApiHeader } from '@nestjs/swagger';
+import { ApiBody, ApiHeader } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { type Actor, CurrentActor, Roles } from '../common/actor';
 import { Api } from '../common/api-docs';
 import { EtagInterceptor } from '../common/etag.interceptor';
-import { ExactMember } from '../common/exact-body';
+import { ExactMember, OptionalText } from '../common/exact-body';
 import { IfMatch } from '../common/if-match';
 import { IdParam, OwnIdParam } from '../common/params';
 import { ChartPrintService } from './chart-print.service';
 import { EntriesService } from './entries.service';
 import {
+  AttestationResponse,
   CorrectionDto,
   DiagnosisDto,
   EntriesPage,
@@ -18,6 +19,7 @@ import {
   RecordQuery,
   RecordResponse,
   ResourceDto,
+  SealDto,
   SealQuery,
   SealResponse,
 } from './record.dto';
@@ -145,14 +147,30 @@ export class RecordController {
     return this.records.remove(actor, id, version);
   }
 
+  @Post('records/:id/attestation')
+  @Roles('DOCTOR')
+  @Api('records', 'What the author of a draft signs who holds the own key', AttestationResponse, {
+    status: 201,
+    problems: ['not_found', 'record_sealed', 'conflict', 'log_halted'],
+  })
+  attestation(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<AttestationResponse> {
+    return this.sealing.prepare(actor, id);
+  }
+
   @Post('records/:id/seal')
   @Roles('DOCTOR')
+  @ApiBody({ type: SealDto, required: false })
   @Api('records', 'Seals a draft into the patient’s chain: from now on nothing changes it', SealResponse, {
     status: 201,
-    problems: ['not_found', 'record_sealed', 'log_halted'],
+    problems: ['not_found', 'record_sealed', 'conflict', 'client_signature_required', 'version_stale', 'invalid_attestation', 'log_halted'],
   })
-  seal(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Query() query: SealQuery): Promise<SealResponse> {
-    return this.sealing.seal(actor, id, query.wait);
+  seal(
+    @CurrentActor() actor: Actor,
+    @IdParam('id') id: string,
+    @Query() query: SealQuery,
+    @OptionalText('attestation') attestation: string | undefined,
+  ): Promise<SealResponse> {
+    return this.sealing.seal(actor, id, query.wait, attestation);
   }
 
   @Post('records/:id/corrections')

@@ -9,11 +9,12 @@ import { newId } from '../common/ids';
 import { withExtension } from '../common/json-text';
 import { KeyRing } from '../crypto/key-ring.service';
 import { insertRow, updateRows } from '../database/rows';
+import type { ToBeSigned } from '../ledger/attestations.service';
 import { LedgerService, type SealedBlock, type SealInput } from '../ledger/ledger.service';
 import { ProofsService } from '../ledger/proofs.service';
 import type { Proven } from '../tlog/tlog.service';
 import { CLINICAL_TYPES } from './fhir-validation';
-import type { CorrectionDto, SealedPlace, SealResponse } from './record.dto';
+import type { AttestationResponse, CorrectionDto, SealedPlace, SealResponse } from './record.dto';
 import { AttachmentEntity, RecordEntity } from './record.entity';
 import { RecordsService, recordTarget, sealedError } from './records.service';
 import { amendmentText, assertResource, attachmentExtension } from './resources';
@@ -42,8 +43,11 @@ export class SealingService {
     private readonly clock: Clock,
   ) {}
 
-  /** Seals a draft; its files' hashes become part of what is sealed (R30). Asked again, the author gets the same answer. */
-  async seal(actor: Actor, id: string, wait: Proven): Promise<SealResponse> {
+  /**
+   * Seals a draft; its files' hashes become part of what is sealed (R30). Asked again, the author gets the same answer.
+   * @param attestation the author's signature over what `prepare` gave, when the author signs with a key of its own
+   */
+  async seal(actor: Actor, id: string, wait: Proven, attestation?: string): Promise<SealResponse> {
     this.proofs.assertOffered(wait);
     const block = await this.access.change(actor, 'record.seal', recordTarget(id), async (tx, grant) => {
       const row = await this.records.find(tx, id);
@@ -53,12 +57,9 @@ export class SealingService {
         grant.note({ count: 0 }); // asked again: nothing was added
         return this.sealedAlready(tx, grant, row);
       }
-      const text = await this.withFiles(tx, grant, row, await this.records.draftText(tx, grant, row));
       const block = await this.ledger.seal(tx, grant, {
-        kind: 'record',
-        recordId: id,
-        version: row.version,
-        payload: Buffer.from(text, 'utf8'),
+        ...(await this.finished(tx, grant, row)),
+        ...(attestation !== undefined && { attestation }),
       });
       const changes = {
         status: 'sealed' as const,
@@ -72,6 +73,14 @@ export class SealingService {
       return toPlace(block);
     });
     return this.settle(block, wait);
+  }
+
+  /** What the author of a draft signs who holds the own key: `seal` takes the signature within ten minutes, as long as the draft stays as it is. */
+  prepare(actor: Actor, id: string): Promise<AttestationResponse> {
+    return this.access.prepare(actor, 'record.seal', recordTarget(id), async (tx, grant) => {
+      const row = await this.records.draft(tx, id, null);
+      return toBeSigned(await this.ledger.prepare(tx, grant, await this.finished(tx, grant, row)));
+    });
   }
 
   /** Adds to, corrects or retracts a sealed record by a new sealed record that refers to it. `resourceText` is the exact text that was sent. */
@@ -144,6 +153,12 @@ export class SealingService {
     await insertRow(tx, RecordEntity, row);
   }
 
+  /** A draft as it is sealed. */
+  private async finished(tx: EntityManager, grant: Grant, row: RecordEntity): Promise<SealInput> {
+    const text = await this.withFiles(tx, grant, row, await this.records.draftText(tx, grant, row));
+    return { kind: 'record', recordId: row.id, version: row.version, payload: Buffer.from(text, 'utf8') };
+  }
+
   private async withFiles(tx: EntityManager, grant: Grant, row: RecordEntity, text: string): Promise<string> {
     const files = await tx
       .getRepository(AttachmentEntity)
@@ -169,4 +184,15 @@ export class SealingService {
 
 function toPlace(block: SealedBlock): SealedPlace {
   return { ...block, sealedAt: isoTime(block.sealedAt) };
+}
+
+function toBeSigned({ recordId, payload, opening, claims, signingInput, expiresAt }: ToBeSigned): AttestationResponse {
+  return {
+    recordId,
+    payload: payload.toString('base64'),
+    opening: opening.toString('base64url'),
+    claims,
+    signingInput,
+    expiresAt: isoTime(expiresAt),
+  };
 }

@@ -52,7 +52,7 @@ test('every migration but the first is undone and done again; the first refuses,
 });
 
 describe('SEC-51 SEC-97 the database itself refuses to change what is sealed or on the trail', () => {
-  const appendOnly = ['audit_event', 'ledger_block', 'ledger_content', 'author_key', 'consent'];
+  const appendOnly = ['audit_event', 'ledger_block', 'ledger_content', 'author_key', 'key_event', 'consent'];
   /** A row of zeros and empty texts: enough for the triggers. */
   async function insertRow(table: string, values: Record<string, unknown> = {}): Promise<void> {
     const columns = await source.query<{ name: string; type: string; notnull: number }[]>(`PRAGMA table_info("${table}")`);

@@ -1,6 +1,7 @@
 import { Initial1795345000000 } from './1795345000000-initial';
 import { SealedTables1795345000001 } from './1795345000001-sealed-tables';
 import { Log1795345000002 } from './1795345000002-log';
+import { AuthorKeys1795345000003 } from './1795345000003-author-keys';
 
 /** In the order in which they run. Named here, so that a bundler, Jest and the command line load the same ones. */
-export const sqliteMigrations = [Initial1795345000000, SealedTables1795345000001, Log1795345000002];
+export const sqliteMigrations = [Initial1795345000000, SealedTables1795345000001, Log1795345000002, AuthorKeys1795345000003];
