@@ -91,6 +91,7 @@ export class AttestationsService {
     await insertRow(tx, PreparationEntity, {
       recordId,
       version,
+      patientId: grant.patientId,
       accountId: grant.actor.id,
       recordKey: vault.seal('preparation.record_key', recordId, recordKey),
       contentCommit: commit,
@@ -108,7 +109,8 @@ export class AttestationsService {
   private async checked(tx: EntityManager, grant: Grant, input: SealInput, jws: string, next: NextBlock): Promise<Attested> {
     const key = await this.clientKey(tx, grant);
     const [prepared] = await selectRows(tx, PreparationEntity, 'recordId', [input.recordId]);
-    if (!prepared || prepared.accountId !== grant.actor.id || prepared.expiresAt <= this.clock.now())
+    const own = prepared?.accountId === grant.actor.id && prepared.patientId === grant.patientId;
+    if (!prepared || !own || prepared.expiresAt <= this.clock.now())
       throw new ApiError('conflict', 'Nothing is prepared for this signature, or its time is over: ask for the attestation again');
     const vault = await this.keyRing.vault(tx, grant.subject);
     const recordKey = vault.openBytes('preparation.record_key', input.recordId, prepared.recordKey);
@@ -157,6 +159,14 @@ function claimsOf(input: SealInput, commit: Buffer, { origin, head, sealedAt }: 
 function misfits(claims: AttestationClaims, expected: AttestationClaims, sealedAt: number): string[] {
   const same = (['iss', 'sub', 'jti', 'ver', 'knd', 'cmt'] as const).filter((name) => claims[name] !== expected[name]);
   return isNear(claims.iat, sealedAt) ? [...same] : [...same, 'iat'];
+}
+
+/**
+ * What a client's signature is about, by its own word: where `prepare` has given the id. Nothing is verified yet.
+ * @throws ApiError `invalid_attestation`
+ */
+export function recordIdIn(attestation: string): string {
+  return parsedOrRefused(attestation).claims.jti;
 }
 
 function parsedOrRefused(jws: string): ParsedAttestation {

@@ -12,13 +12,17 @@ export class RegisterKeyDto {
   })
   jwk!: Record<string, unknown>;
 
-  /** Compact JWS of type `bjwt-key+jwt` by this key over `{"iss":origin,"sub":account id,"iat":seconds}`: proves that the sender holds it. */
+  /**
+   * Compact JWS of type `bjwt-key+jwt` by this key over `{"iss":origin,"sub":account id,"iat":seconds}`: proves that the sender holds it.
+   * @example "eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImJqd3Qta2V5K2p3dCJ9.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl"
+   */
   @IsString()
   @Length(1, 4096)
   proof!: string;
 }
 
 export class RevokeKeyDto {
+  /** @example "lost" */
   @IsIn(REVOCATION_REASONS)
   reason!: RevocationReason;
 }

@@ -80,6 +80,7 @@ export class KeyEventEntity {
 export class PreparationEntity {
   @PrimaryColumn({ type: 'varchar', length: 36 }) recordId!: string;
   @Column({ type: 'integer' }) version!: number;
+  @IdColumn() patientId!: string;
   /** The account that is to sign. */
   @IdColumn() accountId!: string;
   /** The record's own key, under the patient's key. */

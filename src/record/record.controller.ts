@@ -22,6 +22,7 @@ import {
   SealDto,
   SealQuery,
   SealResponse,
+  SignedCorrectionDto,
 } from './record.dto';
 import { RecordsService } from './records.service';
 import { SealingService } from './sealing.service';
@@ -173,18 +174,41 @@ export class RecordController {
     return this.sealing.seal(actor, id, query.wait, attestation);
   }
 
+  @Post('records/:id/corrections/attestation')
+  @Roles('DOCTOR')
+  @Api('records', 'What the author of a correction signs who holds the own key', AttestationResponse, {
+    status: 201,
+    problems: ['not_found', 'conflict', 'invalid_resource', 'log_halted'],
+  })
+  attestationOfCorrection(
+    @CurrentActor() actor: Actor,
+    @IdParam('id') id: string,
+    @Body() dto: CorrectionDto,
+    @ExactMember('resource') text: string | undefined,
+  ): Promise<AttestationResponse> {
+    return this.sealing.prepareCorrection(actor, id, dto, text);
+  }
+
   @Post('records/:id/corrections')
   @Roles('DOCTOR')
   @Api('records', 'Adds to, corrects or retracts a sealed record by a new sealed record', SealResponse, {
     status: 201,
     idempotent: true,
-    problems: ['not_found', 'conflict', 'invalid_resource', 'log_halted'],
+    problems: [
+      'not_found',
+      'conflict',
+      'client_signature_required',
+      'version_stale',
+      'invalid_resource',
+      'invalid_attestation',
+      'log_halted',
+    ],
   })
   correct(
     @CurrentActor() actor: Actor,
     @IdParam('id') id: string,
     @Query() query: SealQuery,
-    @Body() dto: CorrectionDto,
+    @Body() dto: SignedCorrectionDto,
     @ExactMember('resource') text: string | undefined,
   ): Promise<SealResponse> {
     return this.sealing.correct(actor, id, dto, text, query.wait);

@@ -16,6 +16,8 @@ const RESOURCE_EXAMPLE = {
   valueQuantity: { value: 38.5, unit: 'Cel', system: 'http://unitsofmeasure.org', code: 'Cel' },
 };
 
+const JWS_EXAMPLE = 'eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImJqd3QtYmxvY2srand0In0.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl';
+
 export class DiagnosisDto {
   /**
    * Code of the diagnosis; taken as given.
@@ -85,6 +87,16 @@ export class CorrectionDto {
   resource?: Record<string, unknown>;
 }
 
+/** A correction, with the signature of an author who holds the own key. */
+export class SignedCorrectionDto extends CorrectionDto {
+  /** Compact JWS over what the attestation route gave for this same correction; absent when this server signs. */
+  @IsOptional()
+  @IsString()
+  @Length(1, 4096)
+  @ApiProperty({ required: false, maxLength: 4096, example: JWS_EXAMPLE })
+  attestation?: string;
+}
+
 export class RecordQuery extends PageQuery {
   @IsOptional()
   @IsIn(['draft', 'sealed'])
@@ -112,7 +124,7 @@ export class SealQuery {
 /** What `POST /records/{id}/seal` may carry. */
 export class SealDto {
   /** Compact JWS of an author with a key of its own, over what the attestation route gave; absent when this server signs. */
-  @ApiProperty({ required: false, maxLength: 4096 })
+  @ApiProperty({ required: false, maxLength: 4096, example: JWS_EXAMPLE })
   attestation?: string;
 }
 

@@ -9,12 +9,12 @@ import { newId } from '../common/ids';
 import { withExtension } from '../common/json-text';
 import { KeyRing } from '../crypto/key-ring.service';
 import { insertRow, updateRows } from '../database/rows';
-import type { ToBeSigned } from '../ledger/attestations.service';
+import { recordIdIn, type ToBeSigned } from '../ledger/attestations.service';
 import { LedgerService, type SealedBlock, type SealInput } from '../ledger/ledger.service';
 import { ProofsService } from '../ledger/proofs.service';
 import type { Proven } from '../tlog/tlog.service';
 import { CLINICAL_TYPES } from './fhir-validation';
-import type { AttestationResponse, CorrectionDto, SealedPlace, SealResponse } from './record.dto';
+import type { AttestationResponse, CorrectionDto, SealedPlace, SealResponse, SignedCorrectionDto } from './record.dto';
 import { AttachmentEntity, RecordEntity } from './record.entity';
 import { RecordsService, recordTarget, sealedError } from './records.service';
 import { amendmentText, assertResource, attachmentExtension } from './resources';
@@ -84,31 +84,45 @@ export class SealingService {
   }
 
   /** Adds to, corrects or retracts a sealed record by a new sealed record that refers to it. `resourceText` is the exact text that was sent. */
-  async correct(actor: Actor, id: string, dto: CorrectionDto, resourceText: string | undefined, wait: Proven): Promise<SealResponse> {
-    if ((dto.kind === 'retraction') === (resourceText !== undefined))
-      throw invalid('resource', dto.kind === 'retraction' ? 'must be absent for a retraction' : 'is required');
+  async correct(actor: Actor, id: string, dto: SignedCorrectionDto, resourceText: string | undefined, wait: Proven): Promise<SealResponse> {
+    assertComplete(dto, resourceText);
+    const { attestation } = dto;
+    const recordId = attestation === undefined ? newId(this.clock.now()) : recordIdIn(attestation);
     this.proofs.assertOffered(wait);
     const correction = await this.access.change(actor, 'record.correct', recordTarget(id), async (tx, grant) => {
-      const original = await this.records.find(tx, id);
-      if (original.status !== 'sealed' || original.blockHash === null) throw new ApiError('conflict', 'A draft is changed, not corrected');
-      const kind =
-        resourceText === undefined ? original.kind : assertResource(JSON.parse(resourceText), original.patientId, CLINICAL_TYPES);
-      const { kind: amendment, reason } = dto;
-      const text = amendmentText({ kind: amendment, amends: id, blockHash: original.blockHash, reason, resource: resourceText ?? null });
-      const recordId = newId(this.clock.now());
-      const seal: SealInput = {
-        kind: 'amendment',
-        recordId,
-        version: 1,
-        payload: Buffer.from(text, 'utf8'),
-        refHash: Buffer.from(original.blockHash, 'hex'),
-      };
-      const block = await this.ledger.seal(tx, grant, seal);
-      await this.insertSealed(tx, grant, { id: recordId, kind, amends: id, amendment }, block);
+      const { kind, seal } = await this.amendment(tx, id, dto, resourceText, recordId);
+      const block = await this.ledger.seal(tx, grant, { ...seal, ...(attestation !== undefined && { attestation }) });
+      await this.insertSealed(tx, grant, { id: recordId, kind, amends: id, amendment: dto.kind }, block);
       grant.note({ kind, subjectId: recordId });
       return toPlace(block);
     });
     return this.settle(correction, wait);
+  }
+
+  /** What the author of a correction signs who holds the own key: `correct` takes the signature within ten minutes, with the same correction. */
+  prepareCorrection(actor: Actor, id: string, dto: CorrectionDto, resourceText: string | undefined): Promise<AttestationResponse> {
+    assertComplete(dto, resourceText);
+    return this.access.prepare(actor, 'record.correct', recordTarget(id), async (tx, grant) => {
+      const { seal } = await this.amendment(tx, id, dto, resourceText, newId(this.clock.now()));
+      return toBeSigned(await this.ledger.prepare(tx, grant, seal));
+    });
+  }
+
+  /** A correction as it is sealed, under the id that its record will have. */
+  private async amendment(
+    tx: EntityManager,
+    id: string,
+    dto: CorrectionDto,
+    resourceText: string | undefined,
+    recordId: string,
+  ): Promise<{ kind: string; seal: SealInput }> {
+    const original = await this.records.find(tx, id);
+    if (original.status !== 'sealed' || original.blockHash === null) throw new ApiError('conflict', 'A draft is changed, not corrected');
+    const kind = resourceText === undefined ? original.kind : assertResource(JSON.parse(resourceText), original.patientId, CLINICAL_TYPES);
+    const { kind: amendment, reason } = dto;
+    const text = amendmentText({ kind: amendment, amends: id, blockHash: original.blockHash, reason, resource: resourceText ?? null });
+    const refHash = Buffer.from(original.blockHash, 'hex');
+    return { kind, seal: { kind: 'amendment', recordId, version: 1, payload: Buffer.from(text, 'utf8'), refHash } };
   }
 
   /** Seals finished records one after another in the caller's transaction: all of them, or none. */
@@ -180,6 +194,11 @@ export class SealingService {
     const proof = await this.proofs.settle(block.recordId, block.blockHash, wait);
     return { ...block, state: proof?.state ?? 'sealed', leafIndex: proof?.leafIndex ?? null, receipt: proof?.receipt ?? null };
   }
+}
+
+function assertComplete({ kind }: CorrectionDto, resourceText: string | undefined): void {
+  if ((kind === 'retraction') === (resourceText !== undefined))
+    throw invalid('resource', kind === 'retraction' ? 'must be absent for a retraction' : 'is required');
 }
 
 function toPlace(block: SealedBlock): SealedPlace {

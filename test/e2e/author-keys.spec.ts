@@ -162,6 +162,28 @@ describe('keys in the author’s own custody', () => {
     expect((await client.submit(draft, signed(fourth, client.key))).status).toBe(201);
   });
 
+  test('a correction is signed the same way; what was shown and what is sent must be one', async () => {
+    const client = await newClient('corrects');
+    const { doctor } = client;
+    const record = await sealedDiagnosis(world.doctorA, world.patientA.id);
+    const correction = { kind: 'retraction', reason: 'entered for another person' };
+    const path = `/records/${record}/corrections`;
+    expect((await doctor.api.post(path, correction)).body['code']).toBe('client_signature_required');
+    const { body: prepared } = await doctor.api.post<Prepared>(`${path}/attestation`, correction);
+    expect(JSON.parse(Buffer.from(prepared.payload, 'base64').toString())).toMatchObject({ amends: record, ...correction });
+    const attestation = signed(prepared, client.key);
+    expect((await doctor.api.post(path, { ...correction, reason: 'another', attestation })).status).toBe(412);
+    const other = await sealedDiagnosis(world.doctorA, await newPatient());
+    expect((await doctor.api.post(`/records/${other}/corrections`, { ...correction, attestation })).body['code']).toBe('conflict');
+    expect((await doctor.api.post(path, { ...correction, attestation: 'a.b' })).body['code']).toBe('invalid_attestation');
+    const done = await doctor.api.post(path, { ...correction, attestation });
+    expect([done.status, done.body['recordId']]).toEqual([201, prepared.recordId]);
+    expect((await doctor.api.post(path, { ...correction, attestation })).body['code']).toBe('conflict');
+    const { body: read } = await doctor.api.get<{ amendedBy: unknown[] }>(`/records/${record}`);
+    expect(read.amendedBy).toEqual([{ recordId: prepared.recordId, kind: 'retraction' }]);
+    expect(await verify(world.patientA.id)).toEqual(['VALID']);
+  });
+
   test('the body of a seal is nothing or one attestation', async () => {
     const draft = await draftDiagnosis(world.doctorA, world.patientA.id);
     for (const body of [{ attestation: 7 }, { attestation: '' }, { attestation: 'x', more: 1 }, { other: 'x' }, [], null])
@@ -301,7 +323,7 @@ describe('whoever owns the database file forges keys and blocks', () => {
   });
 
   /** Puts a block on a chain that is right in every way but `header` and `claims`: as whoever has the key and the file can. */
-  async function forgeBlock(db: RawDatabase, change: { header?: Partial<BlockHeader>; iat?: number; leaf?: boolean } = {}): Promise<void> {
+  function forgeBlock(db: RawDatabase, change: { header?: Partial<BlockHeader>; iat?: number; leaf?: boolean } = {}): void {
     const head = storedChain(db, patient).at(-1)!;
     const below = decodeHeader(head.header);
     const [recordId, recordKey, height] = ['01980000-0000-7000-8000-00000000dead', Buffer.alloc(32, 3), head.height + 1];
@@ -349,7 +371,7 @@ describe('whoever owns the database file forges keys and blocks', () => {
     tamper(
       world,
       tables,
-      (db) => void forgeBlock(db, change),
+      (db) => forgeBlock(db, change),
       async () => check(await verify(patient)),
     );
 

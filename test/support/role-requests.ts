@@ -315,6 +315,7 @@ const PLANS: Readonly<Record<string, Maker>> = {
   'DELETE /api/v1/records/{id}': onRecord('', undefined, IF_FIRST),
   'POST /api/v1/records/{id}/attestation': onRecord('/attestation'),
   'POST /api/v1/records/{id}/seal': onRecord('/seal'),
+  'POST /api/v1/records/{id}/corrections/attestation': onRecord('/corrections/attestation', () => ({ kind: 'retraction', reason: 'mine' })),
   'POST /api/v1/records/{id}/corrections': onRecord('/corrections', (id) => ({
     kind: 'addendum',
     reason: 'new finding',

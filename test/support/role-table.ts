@@ -102,6 +102,7 @@ POST   /api/v1/records/{id}/attestation                | draft           | 401  
 POST   /api/v1/records/{id}/attestation                | sealed          | 401    403   .     .     .     409   .     404   403   .     |
 POST   /api/v1/records/{id}/seal                       | draft           | 401    403   .     .     .     201   404   .     403   .     |
 POST   /api/v1/records/{id}/seal                       | sealed          | 401    403   .     .     .     201   409   404   403   .     |
+POST   /api/v1/records/{id}/corrections/attestation    | sealed          | 401    403   .     .     .     409   .     404   403   .     |
 POST   /api/v1/records/{id}/corrections                | draft           | 401    403   .     .     .     409   404   .     403   .     |
 POST   /api/v1/records/{id}/corrections                | sealed          | 401    403   .     .     .     201   .     404   403   .     |
 POST   /api/v1/records/{id}/attachments                | draft           | 401    403   .     .     .     201   404   .     403   .     |

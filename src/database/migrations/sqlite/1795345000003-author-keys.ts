@@ -6,7 +6,7 @@ const TABLES = [
   `CREATE INDEX "IDX_1bb873fa9e5cc99edc24a43653" ON "key_event" ("hospitalId")`,
   `CREATE INDEX "IDX_7fa90f0f210f865265151533c8" ON "key_event" ("hash")`,
   `CREATE UNIQUE INDEX "IDX_427be313d5d013a43bda4566f4" ON "key_event" ("kid", "hospitalId", "event")`,
-  `CREATE TABLE "seal_preparation" ("recordId" varchar(36) PRIMARY KEY NOT NULL, "version" integer NOT NULL, "accountId" varchar(36) NOT NULL, "recordKey" blob NOT NULL, "contentCommit" blob NOT NULL, "expiresAt" bigint NOT NULL)`,
+  `CREATE TABLE "seal_preparation" ("recordId" varchar(36) PRIMARY KEY NOT NULL, "version" integer NOT NULL, "patientId" varchar(36) NOT NULL, "accountId" varchar(36) NOT NULL, "recordKey" blob NOT NULL, "contentCommit" blob NOT NULL, "expiresAt" bigint NOT NULL)`,
   `CREATE INDEX "IDX_ee495ad5497309647fe7db8f8c" ON "seal_preparation" ("expiresAt")`,
   `CREATE INDEX "IDX_32d42f9839a9cabdc2c4426deb" ON "log_leaf" ("logId", "leafIndex") WHERE "kind" = 3`,
 ];
