@@ -1,6 +1,6 @@
 import { testAuthor } from '../reference/chain-maker';
 import type { RequestOptions } from './api-client';
-import { keyRegistration } from './author-client';
+import { AuthorClient, keyRegistration } from './author-client';
 import type { Caller } from './role-table';
 import {
   activate,
@@ -140,6 +140,12 @@ export class RoleScene {
     await sealedDiagnosis(doctor, this.patient);
     const keys = await hospitalA.api.get<{ items: { kid: string; accountId: string }[] }>('/ledger/keys?limit=100');
     return { doctor, kid: keys.body.items.find((key) => key.accountId === doctor.id)?.kid ?? '' };
+  }
+
+  /** A doctor of hospital A whose own client keeps the key. */
+  async keyHolder(): Promise<Person> {
+    const doctor = await addDoctor(this.world, this.world.hospitalA, 'Dr. Own Key');
+    return (await AuthorClient.register(doctor, this.world.hospitalA, newUsername('key'))).doctor;
   }
 
   async versionOf(path: string): Promise<string> {
@@ -314,8 +320,16 @@ const PLANS: Readonly<Record<string, Maker>> = {
   'PUT /api/v1/records/{id}': onRecord('', (id) => ({ resource: condition(id) }), IF_FIRST),
   'DELETE /api/v1/records/{id}': onRecord('', undefined, IF_FIRST),
   'POST /api/v1/records/{id}/attestation': onRecord('/attestation'),
+  'POST /api/v1/records/{id}/attestation (draft)': async (scene, caller) => {
+    const holder = caller === 'author' ? await scene.keyHolder() : scene.world.doctorA;
+    return { path: `/records/${await draftDiagnosis(holder, scene.patient)}/attestation`, ...(caller === 'author' && { as: holder }) };
+  },
   'POST /api/v1/records/{id}/seal': onRecord('/seal'),
-  'POST /api/v1/records/{id}/corrections/attestation': onRecord('/corrections/attestation', () => ({ kind: 'retraction', reason: 'mine' })),
+  'POST /api/v1/records/{id}/corrections/attestation': async (scene, caller) => ({
+    path: `/records/${await scene.record('sealed')}/corrections/attestation`,
+    body: { kind: 'retraction', reason: 'mine' },
+    ...((caller === 'author' || caller === 'colleague') && { as: await scene.keyHolder() }),
+  }),
   'POST /api/v1/records/{id}/corrections': onRecord('/corrections', (id) => ({
     kind: 'addendum',
     reason: 'new finding',

@@ -98,11 +98,11 @@ PUT    /api/v1/records/{id}                            | draft           | 401  
 PUT    /api/v1/records/{id}                            | sealed          | 401    403   .     .     .     409   .     404   403   .     |
 DELETE /api/v1/records/{id}                            | draft           | 401    403   .     204   404   204   404   .     403   .     |
 DELETE /api/v1/records/{id}                            | sealed          | 401    403   .     409   404   409   .     404   403   .     |
-POST   /api/v1/records/{id}/attestation                | draft           | 401    403   .     .     .     409   404   .     403   .     |
+POST   /api/v1/records/{id}/attestation                | draft           | 401    403   .     .     .     201   404   .     403   .     |
 POST   /api/v1/records/{id}/attestation                | sealed          | 401    403   .     .     .     409   .     404   403   .     |
 POST   /api/v1/records/{id}/seal                       | draft           | 401    403   .     .     .     201   404   .     403   .     |
 POST   /api/v1/records/{id}/seal                       | sealed          | 401    403   .     .     .     201   409   404   403   .     |
-POST   /api/v1/records/{id}/corrections/attestation    | sealed          | 401    403   .     .     .     409   .     404   403   .     |
+POST   /api/v1/records/{id}/corrections/attestation    | sealed          | 401    403   .     .     .     201   .     404   403   .     |
 POST   /api/v1/records/{id}/corrections                | draft           | 401    403   .     .     .     409   404   .     403   .     |
 POST   /api/v1/records/{id}/corrections                | sealed          | 401    403   .     .     .     201   .     404   403   .     |
 POST   /api/v1/records/{id}/attachments                | draft           | 401    403   .     .     .     201   404   .     403   .     |
