@@ -450,3 +450,22 @@ test('what was prepared is void after ten minutes', async () => {
   expect((await later.submit(draft, signed(prepared, key))).body.code).toBe('conflict');
   expect((await later.seal(draft)).status).toBe(201);
 });
+
+test('times of sealing only rise: a clock that steps back a little stands still, one that is far behind seals nothing', async () => {
+  const patient = await addPatient(world, await login(world, world.doctorA.id, world.doctorA.username), 'Clocks');
+  const early = await login(world, world.doctorA.id, world.doctorA.username);
+  const place = async (doctor: Person): Promise<[number, unknown]> => {
+    const answer = await doctor.api.post(`/records/${await draftDiagnosis(doctor, patient.id)}/seal`);
+    return [answer.status, answer.body['sealedAt'] ?? answer.body['code']];
+  };
+  world.clock.advance(5 * 60_000);
+  const [, latest] = await place(early);
+  world.clock.advance(-4 * 60_000);
+  expect(await place(early)).toEqual([201, latest]);
+  world.clock.advance(11 * 60_000);
+  expect((await place(await login(world, world.colleagueA.id, world.colleagueA.username)))[0]).toBe(201);
+  world.clock.advance(-11 * 60_000);
+  expect(await place(early)).toEqual([503, 'unavailable']);
+  world.clock.advance(90_000);
+  expect((await place(early))[0]).toBe(201);
+});
