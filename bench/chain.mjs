@@ -93,7 +93,7 @@ export async function countStatements(ours, sealedId) {
     'refused route': () => ours.call('doctor', 'GET', '/hospitals/me/staff', undefined, { expect: 403 }),
     read: () => ours.call('doctor', 'GET', `/records/${sealedId}`),
     draft: async () => drafts.push((await ours.call('doctor', 'POST', `/patients/${ours.patients[0]}/diagnoses`, DIAGNOSIS)).id),
-    seal: () => ours.call('doctor', 'POST', `/records/${drafts.pop()}/seal`),
+    seal: () => ours.call('doctor', 'POST', `/records/${drafts.pop()}/seal?wait=sealed`),
   };
   const result = {};
   for (const [name, act] of Object.entries(acts)) {

@@ -50,7 +50,7 @@ function draftThenSeal(job, index, state) {
     {
       method: 'POST',
       headers: { ...job.headers, ...forwarded() },
-      setupRequest: (request, context) => ({ ...request, path: `/api/v1/records/${context.id}/seal` }),
+      setupRequest: (request, context) => ({ ...request, path: `/api/v1/records/${context.id}/seal?wait=sealed` }),
       onResponse: (status, _body, context) => {
         if (status === 201) state.acts.push(performance.now() - context.started);
       },
@@ -96,6 +96,7 @@ async function run(job) {
     requests: times.length,
     seconds: (last - (first || started)) / 1000,
     p50: quantile(sorted, 0.5),
+    p95: quantile(sorted, 0.95),
     p99: quantile(sorted, 0.99),
     wrong: [...wrong],
     errors: errors.slice(0, 5),

@@ -49,7 +49,7 @@ export class Rounds {
     this.load.child.send({ number, job: { ...job, amount: whole } });
     const { result, error } = await answer;
     if (error) throw new Error(`${name}: ${error}`);
-    const { wrong, errors, count, requests, seconds, p50, p99, kept } = result;
+    const { wrong, errors, count, requests, seconds, p50, p95, p99, kept } = result;
     if (wrong.length > 0 || errors.length > 0 || requests !== whole)
       throw new Error(
         `${name}: ${requests} of ${whole} right answers; other statuses ${JSON.stringify(wrong)}; errors ${JSON.stringify(errors)}`,
@@ -59,6 +59,7 @@ export class Rounds {
     return {
       rate: count / seconds,
       p50,
+      p95,
       p99,
       count,
       seconds,
@@ -99,7 +100,7 @@ export class Rounds {
   async seal(connections, hot) {
     const drafted = await this.draft(this.amount('seal', connections), hot);
     const ids = this.drafts.get(hot);
-    const requests = ids.map((id) => ({ method: 'POST', path: `/api/v1/records/${id}/seal` }));
+    const requests = ids.map((id) => ({ method: 'POST', path: `/api/v1/records/${id}/seal?wait=sealed` }));
     await this.beforeSeal?.();
     const result = await this.measure('seal', { ...(await this.ourJob('doctor', connections)), requests, amount: ids.length, expect: 201 });
     this.sealed = [...this.sealed, ...ids].slice(-POOL);

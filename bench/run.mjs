@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [-- --profile]`: starts what it measures, prints a table, writes bench/results/<date>.json, leaves nothing behind.
+ * `npm run bench [-- --quick] [-- --profile] [-- --log]`: starts what it measures, prints a table, writes bench/results/<date>.json, leaves nothing behind.
  * See bench/README.md.
  */
 import {
@@ -21,6 +21,7 @@ import { fileURLToPath } from 'node:url';
 import { coldStarts, countStatements, digestOf, verifyRounds } from './chain.mjs';
 import { OurServer } from './ours.mjs';
 import { end, endAll, message, rssMb, scratch, start } from './processes.mjs';
+import { logTable, measureLog } from './log.mjs';
 import { profiles, statementTimes } from './hotspots.mjs';
 import { loadShares, median, rowsOf, table } from './report.mjs';
 import { Rounds } from './rounds.mjs';
@@ -30,6 +31,7 @@ const ROOT = join(HERE, '..');
 const RESULTS = join(HERE, 'results');
 const quick = process.argv.includes('--quick');
 const profile = process.argv.includes('--profile');
+const log = process.argv.includes('--log');
 const PLAN = quick
   ? { rounds: 3, seconds: 0.4, others: [], patients: 8, blocks: 2900, starts: 2 }
   : { rounds: 3, seconds: 2, others: [16, 1], patients: 32, blocks: 2900, starts: 5 };
@@ -109,6 +111,12 @@ async function main() {
   const stamp = new Date().toISOString().replace(/[:.]/g, '-').slice(0, 19);
   const dir = scratch(mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'bjwt-bench-')));
   const dist = snapshot(dir);
+  if (log) {
+    const measured = await measureLog({ dir, dist, quick, note });
+    say(logTable(measured));
+    writeFileSync(join(RESULTS, `${stamp}-log.json`), JSON.stringify({ stamp, quick, ...measured }, null, 2));
+    return;
+  }
   const ours = await new OurServer(dir, dist).start();
   const firstStartMs = ours.startMs;
   const startFloor = () => yardstick('floor.mjs', [join(dir, 'floor.sqlite'), dist]);

@@ -19,6 +19,7 @@ import { LedgerModule } from './ledger/ledger.module';
 import { PatientModule } from './patient/patient.module';
 import { RecordModule } from './record/record.module';
 import { TlogModule } from './tlog/tlog.module';
+import { WitnessModule } from './witness/witness.module';
 
 /** What exists before the application does. */
 export interface Foundations {
@@ -44,6 +45,7 @@ export class AppModule {
         AccessModule,
         TlogModule,
         LedgerModule,
+        WitnessModule,
         PatientModule,
         RecordModule,
         DoctorModule,

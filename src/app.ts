@@ -64,7 +64,7 @@ export async function createApp(foundations: Foundations): Promise<NestFastifyAp
   app.useLogger(new NestLog(app.get<Logs>(LOGS).app));
   app.flushLogs();
   await setUpHttp(app, config);
-  app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready', 'metrics', '.well-known/jwks.json'] });
+  app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready', 'metrics', '.well-known/jwks.json', 'witness/*path'] });
   if (config.http.docs) setUpDocs(app);
   app.enableShutdownHooks();
   return app;

@@ -10,7 +10,16 @@ import { EnrolmentEntity, HospitalEntity, StaffEntity } from './hospital/hospita
 import { AuthorKeyEntity, BlockEntity, ChainEntity, ContentEntity, KeyEventEntity, PreparationEntity } from './ledger/ledger.entity';
 import { PatientEntity } from './patient/patient.entity';
 import { AttachmentChunkEntity, AttachmentEntity, RecordEntity } from './record/record.entity';
-import { CheckpointEntity, CosignatureEntity, LeafEntity, LogEntity, PendingEntity, TileEntity } from './tlog/tlog.entity';
+import {
+  CheckpointEntity,
+  CosignatureEntity,
+  IncarnationEntity,
+  LeafEntity,
+  LogEntity,
+  PendingEntity,
+  TileEntity,
+} from './tlog/tlog.entity';
+import { WitnessCheckpointEntity } from './witness/witness.entity';
 
 /** Every table of the system, for ormconfig.ts. */
 export const entities = [
@@ -32,6 +41,8 @@ export const entities = [
   TileEntity,
   CheckpointEntity,
   CosignatureEntity,
+  IncarnationEntity,
+  WitnessCheckpointEntity,
   ChainEntity,
   BlockEntity,
   ContentEntity,

@@ -1,6 +1,7 @@
 import helmet from '@fastify/helmet';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Readable } from 'node:stream';
 import { bearerToken } from './auth/jwt.strategy';
 import { TokensService } from './auth/tokens.service';
 import { ApiError } from './common/errors';
@@ -11,6 +12,8 @@ import type { Config } from './config/config';
 import { HealthService } from './health/health.service';
 
 const YEAR_S = 31_536_000;
+/** Of a request to a witness: `old`, 63 hashes and a checkpoint with many signatures need far less. */
+const WITNESS_LIMIT = 65_536;
 
 /** The exact content types of JSON bodies; anything beside, such as other charsets, is refused. */
 const JSON_TYPE = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i;
@@ -36,7 +39,8 @@ function parse(text: string): unknown {
 }
 
 /**
- * JSON only; FHIR bundles where they are imported, files where they are attached. Every body is checked before anything transforms it; a bundle's
+ * JSON only; FHIR bundles where they are imported, files where they are attached, checkpoints where they are cosigned (C2SP tlog-witness names no content
+ * type, and its clients send any or none). Every body is checked before anything transforms it; a bundle's
  * text is handed on unread, for the import reads one at a time.
  */
 function setUpBodies(fastify: FastifyInstance, config: Config): void {
@@ -53,16 +57,36 @@ function setUpBodies(fastify: FastifyInstance, config: Config): void {
         done(error as Error);
       }
     });
-  json(JSON_TYPE, bodyLimit, parse, (route) => !isUpload(route));
+  json(JSON_TYPE, bodyLimit, parse, (route) => !isUpload(route) && !isWitness(route));
   json(FHIR_TYPE, bundleLimit, () => undefined, isImport);
   fastify.addContentTypeParser('*', (request: FastifyRequest, payload: unknown, done: Done) => {
-    if (isUpload(request.routeOptions.url ?? '')) done(null, payload);
+    const route = request.routeOptions.url ?? '';
+    if (isUpload(route)) done(null, payload);
+    else if (isWitness(route)) readUpTo(WITNESS_LIMIT, payload as Readable, done);
     else done(new ApiError('unsupported_media_type'));
   });
 }
 
 function isUpload(route: string): boolean {
   return route.endsWith('/records/:id/attachments');
+}
+
+function isWitness(route: string): boolean {
+  return route === '/witness/add-checkpoint';
+}
+
+/** A whole body that has at most so many bytes. The rest of a larger one is passed over, so that its sender can still read the answer. */
+function readUpTo(limit: number, payload: Readable, done: Done): void {
+  const parts: Buffer[] = [];
+  let size = 0;
+  payload.on('data', (part: Buffer) => {
+    const before = size;
+    size += part.length;
+    if (size <= limit) parts.push(part);
+    else if (before <= limit) done(new ApiError('body_too_large'));
+  });
+  payload.once('end', () => size <= limit && done(null, Buffer.concat(parts)));
+  payload.once('error', (error) => size <= limit && done(error));
 }
 
 function isImport(route: string): boolean {

@@ -1,3 +1,4 @@
+import { IsIn, IsOptional } from 'class-validator';
 import { PageQuery } from '../common/page';
 
 /** One thing that does not fit. */
@@ -45,6 +46,13 @@ export class ChainResponse {
 }
 
 export class ChainQuery extends PageQuery {}
+
+export class ExportQuery {
+  /** `true`: with the keys that open every content. For the patient only. */
+  @IsOptional()
+  @IsIn(['true', 'false'])
+  contents: 'true' | 'false' = 'false';
+}
 
 export class LedgerStatusResponse {
   chains!: number;

@@ -1,6 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { AttestationsService } from './attestations.service';
 import { AuthorKeysService } from './author-keys.service';
+import { ChainExportService } from './chain-export.service';
 import { KeyRegistryService } from './key-registry.service';
 import { KeysController } from './keys.controller';
 import { LedgerController } from './ledger.controller';
@@ -11,7 +12,15 @@ import { VerificationService } from './verification.service';
 @Global()
 @Module({
   controllers: [LedgerController, KeysController],
-  providers: [AttestationsService, AuthorKeysService, KeyRegistryService, LedgerService, ProofsService, VerificationService],
+  providers: [
+    AttestationsService,
+    AuthorKeysService,
+    ChainExportService,
+    KeyRegistryService,
+    LedgerService,
+    ProofsService,
+    VerificationService,
+  ],
   exports: [LedgerService, ProofsService, VerificationService],
 })
 export class LedgerModule {}

@@ -6,13 +6,14 @@ import { CheckpointEntity, CosignatureEntity, LogEntity, PendingEntity } from '.
 export interface LogWork {
   readonly id: number;
   readonly hospitalId: string;
+  /** 1, 2, … */
+  readonly incarnation: number;
   readonly origin: string;
   readonly size: number;
   /** Entries without a place. */
   readonly pending: number;
-  /** Newest checkpoint; -1 and 0 before the first. */
+  /** Size of the newest checkpoint; -1 before the first. */
   readonly signedSize: number;
-  readonly signedAt: number;
 }
 
 /** All logs that still grow: of each hospital the newest incarnation. One statement, whatever their number. */
@@ -21,11 +22,11 @@ export async function workOf(manager: EntityManager): Promise<LogWork[]> {
     .createQueryBuilder(LogEntity, 'l')
     .select('l.id', 'id')
     .addSelect('l.hospitalId', 'hospitalId')
+    .addSelect('l.incarnation', 'incarnation')
     .addSelect('l.origin', 'origin')
     .addSelect('l.size', 'size')
     .addSelect((query) => query.select('COUNT(*)').from(PendingEntity, 'p').where('p.logId = l.id'), 'pending')
     .addSelect((query) => query.select('MAX(c.size)').from(CheckpointEntity, 'c').where('c.logId = l.id'), 'signedSize')
-    .addSelect((query) => query.select('MAX(c.signedAt)').from(CheckpointEntity, 'c').where('c.logId = l.id'), 'signedAt')
     .where((query) => {
       const newest = query.subQuery().select('MAX(n.incarnation)').from(LogEntity, 'n').where('n.hospitalId = l.hospitalId').getQuery();
       return `l.incarnation = ${newest}`;
@@ -35,11 +36,11 @@ export async function workOf(manager: EntityManager): Promise<LogWork[]> {
   return rows.map((row) => ({
     id: Number(row.id),
     hospitalId: String(row.hospitalId),
+    incarnation: Number(row.incarnation),
     origin: String(row.origin),
     size: Number(row.size),
     pending: Number(row.pending),
     signedSize: Number(row.signedSize ?? -1),
-    signedAt: Number(row.signedAt ?? 0),
   }));
 }
 
@@ -47,6 +48,11 @@ export async function workOf(manager: EntityManager): Promise<LogWork[]> {
 export async function newestCheckpoint(manager: EntityManager, logId: number): Promise<CheckpointEntity | null> {
   const [newest] = await manager.getRepository(CheckpointEntity).find({ where: { logId }, order: { size: 'DESC' }, take: 1 });
   return newest ?? null;
+}
+
+/** The checkpoint that was signed for one size. */
+export function checkpointOf(manager: EntityManager, logId: number, size: number): Promise<CheckpointEntity | null> {
+  return manager.getRepository(CheckpointEntity).findOneBy({ logId, size });
 }
 
 export function storeCheckpoint(tx: EntityManager, checkpoint: CheckpointEntity): Promise<void> {

@@ -16,6 +16,14 @@ import { type Halt, WitnessingService } from './witnessing.service';
 /** How often to look for entries that another process queued. */
 const TICK_MS = 1_000;
 
+interface Outcome {
+  /** What was signed. */
+  readonly checkpoint: CheckpointEntity | null;
+  /** In how many ms there is something to sign. */
+  readonly dueIn: number;
+}
+const NOTHING_DUE: Outcome = { checkpoint: null, dueIn: TICK_MS };
+
 /** What listeners learn: a checkpoint is published, or a witness has cosigned it. */
 export interface Published {
   readonly logId: number;
@@ -36,6 +44,7 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
   private readonly examined = new Set<number>();
   private readonly listeners: ((published: Published) => void)[] = [];
   private readonly backlogs = new Map<number, number>();
+  private readonly asking = new Set<Promise<void>>();
   private running: Promise<void> = Promise.resolve();
   private stopped = false;
   private wake: () => void = () => undefined;
@@ -50,7 +59,9 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
     @Inject(LOGS) private readonly logs: Logs,
   ) {}
 
-  onApplicationBootstrap(): void {
+  /** Before the first request is answered: a log that was rolled back must not take an entry. */
+  async onApplicationBootstrap(): Promise<void> {
+    await Promise.all((await workOf(this.database.reader)).map((work) => this.examine(work)));
     this.running = this.run();
   }
 
@@ -58,6 +69,7 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
     this.stopped = true;
     this.nudge();
     await this.running;
+    await Promise.all(this.asking);
   }
 
   /** Something was queued. */
@@ -93,7 +105,7 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
       try {
         for (const work of await workOf(this.database.reader)) {
           if (this.stopped) return;
-          pause = Math.min(pause, await this.advance(work));
+          pause = Math.min(pause, await this.advanceOrTell(work));
         }
       } catch (error) {
         this.logs.app.error({ err: error }, 'log publisher');
@@ -114,31 +126,42 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
     this.wake = () => undefined;
   }
 
+  /** One hospital's log that cannot go on is no reason for the others' to stop. */
+  private async advanceOrTell(work: LogWork): Promise<number> {
+    try {
+      return await this.advance(work);
+    } catch (error) {
+      this.logs.app.error({ err: error, origin: work.origin }, 'log publisher');
+      return TICK_MS;
+    }
+  }
+
+  private async examine(work: LogWork): Promise<void> {
+    this.halt(work, await this.witnessing.examine(work));
+    this.examined.add(work.id);
+  }
+
   /** Does what one log needs now. @returns in how many ms it needs something again */
   private async advance(work: LogWork): Promise<number> {
     this.backlogs.set(work.id, work.pending);
-    if (!this.examined.has(work.id)) {
-      this.halt(work, await this.witnessing.examine(work));
-      this.examined.add(work.id);
-    }
+    if (!this.examined.has(work.id)) await this.examine(work);
     if (this.halts.has(work.id)) return TICK_MS;
-    if (work.pending > 0) {
-      const taken = await this.database.transaction((tx) => sequence(tx, work.id));
-      this.backlogs.set(work.id, Math.max(0, this.backlogOf(work.id) - taken));
-      if (taken === BATCH) return 0;
-    }
-    const { checkpoint, dueIn } = await this.database.transaction((tx) => this.publish(tx, work));
+    const taken = work.pending > 0 ? await this.database.transaction((tx) => sequence(tx, work.id)) : 0;
+    this.backlogs.set(work.id, Math.max(0, this.backlogOf(work.id) - taken));
+    // Also in the middle of a backlog: a log that never rests must be signed all the same.
+    const grown = work.size + taken > work.signedSize;
+    const { checkpoint, dueIn } = grown ? await this.database.transaction((tx) => this.publish(tx, work)) : NOTHING_DUE;
     if (checkpoint) this.announce(checkpoint);
     const newest = checkpoint ?? (this.witnessing.witnesses.length > 0 ? await newestCheckpoint(this.database.reader, work.id) : null);
-    if (newest) void this.gather(work, newest);
-    return dueIn;
+    if (newest) this.ask(work, newest);
+    return taken === BATCH ? 0 : dueIn;
   }
 
   /** Signs the tree when it has grown and the last checkpoint is old enough. */
-  private async publish(tx: EntityManager, { id, origin }: LogWork): Promise<{ checkpoint: CheckpointEntity | null; dueIn: number }> {
+  private async publish(tx: EntityManager, { id, origin }: LogWork): Promise<Outcome> {
     const log = await tx.getRepository(LogEntity).findOneByOrFail({ id });
     const last = await newestCheckpoint(tx, id);
-    if (last && log.size <= last.size) return { checkpoint: null, dueIn: TICK_MS };
+    if (last && log.size <= last.size) return NOTHING_DUE;
     const signedAt = this.clock.now();
     // A clock that was set back must not stop the log: an instant in the future counts as long ago.
     const age = last ? signedAt - last.signedAt : Infinity;
@@ -154,6 +177,12 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
     };
     await storeCheckpoint(tx, checkpoint);
     return { checkpoint, dueIn: TICK_MS };
+  }
+
+  /** In the background: a slow witness must not keep the log from growing. */
+  private ask(work: LogWork, checkpoint: CheckpointEntity): void {
+    const asking = this.gather(work, checkpoint).finally(() => this.asking.delete(asking));
+    this.asking.add(asking);
   }
 
   private async gather(work: LogWork, checkpoint: CheckpointEntity): Promise<void> {

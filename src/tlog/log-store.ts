@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { ApiError } from '../common/errors';
-import { insertRow, updateRows } from '../database/rows';
+import { insertRow, selectRange, updateRows } from '../database/rows';
 import { HASH_BYTES } from '../ledger/core/bytes';
 import { encodeEntry, type EntryKind, isEntryKind, type LogEntry } from '../ledger/core/entry';
 import { TILE_HEIGHT, TILE_WIDTH } from '../ledger/core/tiles';
@@ -14,6 +14,11 @@ export const BATCH = 256;
 export async function currentLog(manager: EntityManager, hospitalId: string): Promise<LogEntity | null> {
   const [newest] = await manager.getRepository(LogEntity).find({ where: { hospitalId }, order: { incarnation: 'DESC' }, take: 1 });
   return newest ?? null;
+}
+
+/** All logs of a hospital, the newest first. */
+export function logsOf(manager: EntityManager, hospitalId: string): Promise<LogEntity[]> {
+  return manager.getRepository(LogEntity).find({ where: { hospitalId }, order: { incarnation: 'DESC' } });
 }
 
 /** Begins an empty log. */
@@ -68,6 +73,7 @@ async function storeTile(tx: EntityManager, logId: number, { level: height, inde
 export async function partialTile(manager: EntityManager, logId: number, level: number, tileIndex: number): Promise<Buffer[]> {
   const [from, to] = [tileIndex * TILE_WIDTH, (tileIndex + 1) * TILE_WIDTH];
   if (level === 0) return (await leavesBetween(manager, logId, from, to)).map((entry) => leafHash(encodeEntry(entry)));
+  // Only the roots: the hashes of these tiles would be 2 MiB.
   const rows = await manager
     .createQueryBuilder(TileEntity, 't')
     .select('t.root', 'root')
@@ -79,12 +85,7 @@ export async function partialTile(manager: EntityManager, logId: number, level: 
 
 /** The entries at the indexes from `from` to below `to`. */
 export async function leavesBetween(manager: EntityManager, logId: number, from: number, to: number): Promise<LogEntry[]> {
-  const rows = await manager
-    .createQueryBuilder(LeafEntity, 'l')
-    .select(['l.logId', 'l.leafIndex', 'l.kind', 'l.hash'])
-    .where('l.logId = :logId AND l.leafIndex >= :from AND l.leafIndex < :to', { logId, from, to })
-    .orderBy('l.leafIndex')
-    .getMany();
+  const rows = await selectRange(manager, LeafEntity, { logId }, 'leafIndex', [from, to]);
   return rows.map(({ kind, hash }) => ({ kind: knownKind(kind), hash }));
 }
 

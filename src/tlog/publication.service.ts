@@ -6,13 +6,14 @@ import { FormatError, HASH_BYTES } from '../ledger/core/bytes';
 import { encodeEntry } from '../ledger/core/entry';
 import { encodeEntryBundle, parseTilePath, TILE_WIDTH, tileWidthAt, type TileId } from '../ledger/core/tiles';
 import { formatVkey } from '../ledger/core/vkey';
-import { cosignedNote, newestCheckpoint, workOf } from './checkpoint-store';
+import { formatAddCheckpoint } from '../ledger/core/witness-protocol';
+import { checkpointOf, cosignedNote, type LogWork, newestCheckpoint, workOf } from './checkpoint-store';
 import { LogKeys } from './log-keys';
 import { LogPublisher } from './log-publisher.service';
-import { currentLog, leavesBetween } from './log-store';
+import { currentLog, leavesBetween, logsOf } from './log-store';
 import { POLICY, type ServerPolicy } from './policy-file';
-import type { LogsResponse } from './tlog.dto';
-import type { LogEntity } from './tlog.entity';
+import type { LogResponse, LogsResponse } from './tlog.dto';
+import { IncarnationEntity, type LogEntity } from './tlog.entity';
 import { newTileCache, TreeReader } from './tree-reader';
 
 /** What the whole world may read of the logs: checkpoints, tiles, entries (C2SP tlog-tiles). Hashes only: nothing in it says anything about a person. */
@@ -29,15 +30,30 @@ export class PublicationService {
   ) {}
 
   async logs(): Promise<LogsResponse> {
-    const logs = (await workOf(this.database.reader)).map(({ id, hospitalId, origin, size, signedSize }) => ({
+    const logs: LogResponse[] = [];
+    for (const work of await workOf(this.database.reader)) logs.push(await this.describe(work));
+    return { logs, witnessVkey: formatVkey(this.keys.witness.key) };
+  }
+
+  private async describe({ id, hospitalId, incarnation, origin, size, signedSize }: LogWork): Promise<LogResponse> {
+    const { reader } = this.database;
+    const begun = incarnation === 1 ? null : await reader.getRepository(IncarnationEntity).findOneBy({ logId: id });
+    const [, ...former] = incarnation === 1 ? [] : await logsOf(reader, hospitalId);
+    return {
       hospitalId,
       origin,
-      vkey: formatVkey(this.keys.log(origin).key),
+      vkey: this.vkey(origin),
       size,
       signedSize: Math.max(0, signedSize),
       halted: this.publisher.haltOf(id) ?? null,
-    }));
-    return { logs, witnessVkey: formatVkey(this.keys.witness.key) };
+      incarnation,
+      statement: begun?.statement ?? null,
+      former: former.map((log) => ({ origin: log.origin, vkey: this.vkey(log.origin) })),
+    };
+  }
+
+  private vkey(origin: string): string {
+    return formatVkey(this.keys.log(origin).key);
   }
 
   /** The newest checkpoint with its cosignatures. */
@@ -67,11 +83,24 @@ export class PublicationService {
     return hashes.subarray(0, tile.width * HASH_BYTES);
   }
 
-  /** What a verifier needs to check receipts of this log, in the form of C2SP tlog-policy: our log, our witnesses, our quorum. Compare the keys elsewhere. */
+  /**
+   * Proof that the log of `to` leaves continues that of `from`: a request of C2SP tlog-witness, which carries the checkpoint of `to`.
+   * @param to size of a published checkpoint; the newest when left out
+   */
+  async consistency(hospitalId: string, from: number, to?: number): Promise<string> {
+    const { reader } = this.database;
+    const log = await this.log(hospitalId);
+    const checkpoint = await (to === undefined ? newestCheckpoint(reader, log.id) : checkpointOf(reader, log.id, to));
+    if (!checkpoint || from > checkpoint.size) throw notFound();
+    const proof = await new TreeReader(reader, log.id, this.tiles).consistency(BigInt(from), BigInt(checkpoint.size));
+    return formatAddCheckpoint({ oldSize: BigInt(from), proof, checkpoint: await cosignedNote(reader, checkpoint) });
+  }
+
+  /** What a verifier needs to check receipts of this log, in the form of C2SP tlog-policy: our log and its former ones, our witnesses, our quorum. Compare the keys elsewhere. */
   async policyText(hospitalId?: string): Promise<string> {
-    const { origin } = await this.log(hospitalId);
-    const vkey = formatVkey(this.keys.log(origin).key);
-    return `log ${vkey}\n${this.policy.witnessLines}`;
+    const current = await this.log(hospitalId);
+    const logs = await logsOf(this.database.reader, current.hospitalId);
+    return `${logs.map(({ origin }) => `log ${this.vkey(origin)}\n`).join('')}${this.policy.witnessLines}`;
   }
 
   /** The log of a hospital; without a name, of the only hospital of this server. */

@@ -65,8 +65,16 @@ export class CheckpointEntity {
 export class CosignatureEntity {
   @PrimaryColumn({ type: 'integer' }) logId!: number;
   @PrimaryColumn({ type: 'integer' }) size!: number;
-  /** Name of the witness' key. */
-  @PrimaryColumn({ type: 'varchar', length: 255 }) witness!: string;
+  /** Name and id of the witness' key, as in its verifier key: names alone may be shared by witnesses, and stay when a key is replaced. */
+  @PrimaryColumn({ type: 'varchar', length: 264 }) witness!: string;
   /** The signature line of the note, with its newline. */
   @Column({ type: 'text' }) line!: string;
+}
+
+/** Why a log began after a former one of its hospital. Triggers refuse UPDATE and DELETE. */
+@Entity('log_incarnation')
+export class IncarnationEntity {
+  @PrimaryColumn({ type: 'integer' }) logId!: number;
+  /** The text whose SHA-256 is the log's first entry (docs/ledger-format.md). */
+  @Column({ type: 'text' }) statement!: string;
 }

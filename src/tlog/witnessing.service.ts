@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Clock } from '../common/clock';
 import { LOGS, type Logs } from '../common/logger';
 import { Database } from '../database/database';
+import { u32be } from '../ledger/core/bytes';
 import { type Policy, verifyCheckpoint } from '../ledger/core/policy';
 import { lastCosigned, newestCheckpoint, storeCosignature } from './checkpoint-store';
 import { LogKeys } from './log-keys';
@@ -110,7 +111,7 @@ export class WitnessingService {
       return this.tell(witness, log, reply.said === 'nothing' ? reply.reason : reply.said, null);
     }
     const { line } = reply;
-    const row = { logId: log.id, size: checkpoint.size, witness: witness.key.name, line };
+    const row = { logId: log.id, size: checkpoint.size, witness: idOf(witness), line };
     await this.database.transaction((tx) => storeCosignature(tx, row));
     Object.assign(peer, { size: checkpoint.size, failures: 0, notBefore: 0 });
     await stored();
@@ -124,10 +125,10 @@ export class WitnessingService {
   }
 
   private async acquaintance(witness: Witness, logId: number): Promise<Acquaintance> {
-    const key = `${logId}/${witness.key.name}`;
+    const key = `${logId}/${idOf(witness)}`;
     const found = this.known.get(key);
     if (found) return found;
-    const size = await lastCosigned(this.database.reader, logId, witness.key.name);
+    const size = await lastCosigned(this.database.reader, logId, idOf(witness));
     const made = this.known.get(key) ?? { size, failures: 0, notBefore: 0, asking: false };
     this.known.set(key, made);
     return made;
@@ -157,4 +158,9 @@ export class WitnessingService {
     this.logs.app[halt ? 'error' : 'warn']({ witness: witness.key.name, origin: log.origin, reason, halt }, 'witness');
     return halt;
   }
+}
+
+/** Name and id of its key. */
+function idOf({ key }: Witness): string {
+  return `${key.name}+${u32be(key.id).toString('hex')}`;
 }

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiClient } from '../support/api-client';
+import { expectLogsSound } from '../support/log-check';
 import { startTestApp, type TestApp } from '../support/test-app';
 import { createWorld, type Person, type World } from '../support/world';
 
@@ -20,6 +21,8 @@ interface Seal {
   readonly chainId: string;
   readonly height: number;
   readonly blockHash: string;
+  readonly leafIndex: number | null;
+  readonly receipt: string | null;
 }
 
 let world: World;
@@ -103,6 +106,8 @@ test('SEC-92 kill -9 under load: every acknowledged seal is there and every chai
     try {
       await app.expectChainsIntact();
       await expectAllThere(app, seals, drafts);
+      while ((await app.foundations.sources.reader.query<unknown[]>('SELECT 1 FROM "log_pending"')).length > 0) await sleep(20);
+      expectLogsSound(app, seals);
     } finally {
       await app.app.close();
     }

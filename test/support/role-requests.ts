@@ -1,4 +1,5 @@
 import { testAuthor } from '../reference/chain-maker';
+import { ForeignLog } from './foreign-log';
 import type { RequestOptions } from './api-client';
 import { AuthorClient, keyRegistration } from './author-client';
 import type { Caller } from './role-table';
@@ -253,8 +254,14 @@ const PLANS: Readonly<Record<string, Maker>> = {
   'GET /api/v1/ledger/checkpoint': at('/ledger/checkpoint'),
   'GET /api/v1/ledger/tile/{path}': at('/ledger/tile/0/000.p/1'),
   'GET /api/v1/ledger/logs/{hospitalId}/checkpoint': ofLog('checkpoint'),
+  'GET /api/v1/ledger/logs/{hospitalId}/consistency': ofLog('consistency?from=1'),
   'GET /api/v1/ledger/logs/{hospitalId}/policy': ofLog('policy'),
   'GET /api/v1/ledger/logs/{hospitalId}/tile/{path}': ofLog('tile/0/000.p/1'),
+  'POST /witness/add-checkpoint': () => ({
+    path: '//witness/add-checkpoint',
+    options: { raw: new ForeignLog('log.stranger.example/1').request(1), headers: { 'content-type': 'text/plain' } },
+  }),
+  'GET /witness/{originHash}/checkpoint': at(`//witness/${'0'.repeat(64)}/checkpoint`),
   'POST /api/v1/auth/logout': own('/auth/logout'),
   'POST /api/v1/auth/password': own('/auth/password', { currentPassword: PASSWORD, newPassword: 'seven quiet lamps in snow' }),
   'GET /api/v1/auth/me': at('/auth/me'),
@@ -317,6 +324,8 @@ const PLANS: Readonly<Record<string, Maker>> = {
   'GET /api/v1/patients/{id}/records': onPatient('/records'),
   'GET /api/v1/records/{id}': onRecord(''),
   'GET /api/v1/records/{id}/content': onRecord('/content'),
+  'GET /api/v1/records/{id}/receipt': onRecord('/receipt'),
+  'GET /api/v1/records/{id}/bundle': onRecord('/bundle'),
   'PUT /api/v1/records/{id}': onRecord('', (id) => ({ resource: condition(id) }), IF_FIRST),
   'DELETE /api/v1/records/{id}': onRecord('', undefined, IF_FIRST),
   'POST /api/v1/records/{id}/attestation': onRecord('/attestation'),
@@ -362,5 +371,6 @@ const PLANS: Readonly<Record<string, Maker>> = {
     return { path: `/ledger/keys/${kid}/revocation`, body: { reason: 'lost' }, ...(caller === 'author' && { as: doctor }) };
   },
   'GET /api/v1/ledger/patients/{id}/chain': (scene) => ({ path: `/ledger/patients/${scene.patient}/chain` }),
+  'GET /api/v1/ledger/patients/{id}/export': (scene) => ({ path: `/ledger/patients/${scene.patient}/export` }),
   'POST /api/v1/ledger/patients/{id}/verify': (scene) => ({ path: `/ledger/patients/${scene.patient}/verify` }),
 };

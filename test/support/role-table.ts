@@ -45,8 +45,11 @@ GET    /api/v1/ledger/logs                             |                 | 200  
 GET    /api/v1/ledger/checkpoint                       | two hospitals   | 404    .     .     .     .     .     .     .     .     .     | as above
 GET    /api/v1/ledger/tile/{path}                      | two hospitals   | 404    .     .     .     .     .     .     .     .     .     | as above
 GET    /api/v1/ledger/logs/{hospitalId}/checkpoint     | of HOSP         | 200    .     .     .     .     .     .     .     .     .     | as above
+GET    /api/v1/ledger/logs/{hospitalId}/consistency    | of HOSP         | 200    .     .     .     .     .     .     .     .     .     | as above
 GET    /api/v1/ledger/logs/{hospitalId}/policy         | of HOSP         | 200    .     .     .     .     .     .     .     .     .     | as above
 GET    /api/v1/ledger/logs/{hospitalId}/tile/{path}    | of HOSP         | 200    .     .     .     .     .     .     .     .     .     | as above
+POST   /witness/add-checkpoint                         | a stranger's    | 404    .     .     .     .     .     .     .     .     .     | the log's own signature is the key (C2SP tlog-witness)
+GET    /witness/{originHash}/checkpoint                | a stranger's    | 404    .     .     .     .     .     .     .     .     .     | who verifies us needs no permission: hashes and keys only
 
 POST   /api/v1/auth/logout                             | own             | 401    204   .     .     .     .     .     .     .     .     |
 POST   /api/v1/auth/password                           | own             | 401    204   .     .     .     .     .     .     .     .     |
@@ -94,6 +97,10 @@ GET    /api/v1/records/{id}                            | draft           | 401  
 GET    /api/v1/records/{id}                            | sealed          | 401    403   .     200   404   200   .     404   200   404   |
 GET    /api/v1/records/{id}/content                    | draft           | 401    403   .     200   404   200   404   .     .     .     |
 GET    /api/v1/records/{id}/content                    | sealed          | 401    403   .     200   404   200   .     404   200   404   |
+GET    /api/v1/records/{id}/receipt                    | draft           | 401    403   .     409   404   409   404   .     .     .     |
+GET    /api/v1/records/{id}/receipt                    | sealed          | 401    403   .     200   404   200   .     404   200   404   |
+GET    /api/v1/records/{id}/bundle                     | draft           | 401    403   .     409   404   409   404   .     .     .     |
+GET    /api/v1/records/{id}/bundle                     | sealed          | 401    403   .     200   404   200   .     404   200   404   |
 PUT    /api/v1/records/{id}                            | draft           | 401    403   .     .     .     200   404   .     403   .     |
 PUT    /api/v1/records/{id}                            | sealed          | 401    403   .     .     .     409   .     404   403   .     |
 DELETE /api/v1/records/{id}                            | draft           | 401    403   .     204   404   204   404   .     403   .     |
@@ -123,6 +130,7 @@ GET    /api/v1/ledger/keys                             |                 | 401  
 POST   /api/v1/ledger/keys                             |                 | 401    403   .     .     .     201   .     .     403   .     |
 POST   /api/v1/ledger/keys/{kid}/revocation            | of the author   | 401    201   403   201   404   201   404   .     .     .     |
 GET    /api/v1/ledger/patients/{id}/chain              |                 | 401    200   .     .     404   200   .     404   200   404   |
+GET    /api/v1/ledger/patients/{id}/export             |                 | 401    403   200   .     404   200   .     404   200   404   |
 POST   /api/v1/ledger/patients/{id}/verify             |                 | 401    200   .     .     404   200   .     404   200   404   |
 `;
 

@@ -68,6 +68,7 @@ describe('log entry', () => {
   });
 
   it.each([0, 7, 1.5, '1', undefined])('refuses to write kind %p', (kind) => {
-    expect(() => Reflect.apply(encodeEntry, undefined, [{ kind, hash }] as never)).toThrow(RangeError);
+    const write = (): unknown => Reflect.apply(encodeEntry, undefined, [{ kind, hash }]);
+    expect(write).toThrow(RangeError);
   });
 });

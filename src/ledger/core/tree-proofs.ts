@@ -8,7 +8,7 @@ export const EMPTY_ROOT: Buffer = sha256('');
 /** Most leaves that a tree can have: 2^63-1, as in C2SP. */
 export const MAX_TREE_SIZE = 2n ** 63n - 1n;
 
-/** Most hashes of a proof that are looked at. No tree of {@link MAX_TREE_SIZE} needs as many; C2SP tlog-witness allows 63. */
+/** Most hashes of a proof that are looked at: what the consistency of a tree of {@link MAX_TREE_SIZE} can need. C2SP tlog-witness sends at most 63. */
 export const MAX_PROOF_HASHES = 64;
 
 const LEAF = Buffer.of(0);
@@ -64,7 +64,7 @@ export function verifyConsistency(from: bigint, to: bigint, proof: readonly Buff
   if (from === 0n) return proof.length === 0;
   // A power of two is one perfect subtree: its root is where the climb begins, and the proof leaves it out.
   const [start, ...siblings] = (from & (from - 1n)) === 0n ? [rootFrom, ...proof] : proof;
-  if (!start || proof.length === 0) return false;
+  if (!start) return false;
   const climb = new Climb(from - 1n, to - 1n);
   climb.leaveLeft();
   let [hashFrom, hashTo] = [start, start];

@@ -6,6 +6,7 @@ import {
   EMPTY_ROOT,
   isTreeSize,
   leafHash,
+  MAX_PROOF_HASHES,
   MAX_TREE_SIZE,
   type NodeId,
   nodeHash,
@@ -178,7 +179,8 @@ describe('plans', () => {
   it('refuse another number of hashes, or hashes of another size', () => {
     const plan = planInclusion(0n, 7n);
     expect(plan.build([a, b, c, d])).toEqual([a, b, nodeHash(c, d)]);
-    for (const hashes of [[], [a, b, c], [a, b, c, d, a], [a, b, c, d.subarray(1)]]) expect(() => plan.build(hashes)).toThrow(RangeError);
+    for (const hashes of [[], [a, b, c], [a, b, c, d, a], [a.subarray(1), b, c, d], [a, b, c, d.subarray(1)]])
+      expect(() => plan.build(hashes)).toThrow(RangeError);
   });
 
   it('ATTACK huge indexes: a plan is refused for what no tree has, and small for the largest tree', () => {
@@ -199,5 +201,7 @@ describe('plans', () => {
     expect(last.build(last.nodes.map(() => a))).toHaveLength(62);
     const first = planInclusion(0n, MAX_TREE_SIZE);
     expect(first.build(first.nodes.map(() => a))).toHaveLength(63);
+    const longest = planConsistency(3n, MAX_TREE_SIZE);
+    expect(longest.build(longest.nodes.map(() => a))).toHaveLength(MAX_PROOF_HASHES);
   });
 });

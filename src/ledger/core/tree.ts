@@ -26,7 +26,7 @@ export interface NodeId {
  */
 export class CompactRange {
   #size: bigint;
-  #hashes: Buffer[];
+  readonly #hashes: Buffer[];
 
   private constructor(size: bigint, hashes: readonly Buffer[]) {
     this.#size = size;
@@ -67,18 +67,17 @@ export class CompactRange {
     requireBytes('leaf', leaf, HASH_BYTES);
     if (this.#size >= MAX_TREE_SIZE) throw new RangeError('the tree is full');
     const done: { node: NodeId; hash: Buffer }[] = [];
-    const rest = [...this.#hashes];
     let hash = leaf;
     let index = this.#size;
     // Each trailing one-bit of the size is a perfect subtree of the height that the new one has reached: the two become one.
     for (let level = 0; ; level += 1) {
       done.push({ node: { level, index }, hash });
-      const left = (index & 1n) === 1n ? rest.pop() : undefined;
+      const left = (index & 1n) === 1n ? this.#hashes.pop() : undefined;
       if (!left) break;
       hash = nodeHash(left, hash);
       index >>= 1n;
     }
-    this.#hashes = [...rest, hash];
+    this.#hashes.push(hash);
     this.#size += 1n;
     if (completed) for (const complete of done) completed(complete.node, complete.hash);
   }
@@ -111,7 +110,7 @@ export function planInclusion(index: bigint, size: bigint): ProofPlan {
 export function planConsistency(from: bigint, to: bigint): ProofPlan {
   if (!isTreeSize(from) || !isTreeSize(to) || from > to)
     throw new RangeError(`no tree of ${String(from)} leaves begins one of ${String(to)}`);
-  if (from === 0n || from === to) return planOf([]);
+  if (from === 0n) return planOf([]);
   const { reached, siblings } = descend(from - 1n, to, ({ end }) => end === from);
   // From leaf 0 on it is the whole old tree, whose root the verifier has. Otherwise it is the old tree's last part, and the proof begins with it.
   return planOf(reached.start === 0n ? siblings : [reached, ...siblings]);

@@ -11,7 +11,7 @@ const TABLES = [
   `CREATE UNIQUE INDEX "IDX_282dc1fd1a93540f5549ede011" ON "log_leaf" ("hash", "logId")`,
   `CREATE TABLE "log_tile" ("logId" integer NOT NULL, "level" integer NOT NULL, "tileIndex" integer NOT NULL, "hashes" blob NOT NULL, "root" blob NOT NULL, PRIMARY KEY ("logId", "level", "tileIndex"))`,
   `CREATE TABLE "log_checkpoint" ("logId" integer NOT NULL, "size" integer NOT NULL, "signedAt" bigint NOT NULL, "note" text NOT NULL, PRIMARY KEY ("logId", "size"))`,
-  `CREATE TABLE "log_cosignature" ("logId" integer NOT NULL, "size" integer NOT NULL, "witness" varchar(255) NOT NULL, "line" text NOT NULL, PRIMARY KEY ("logId", "size", "witness"))`,
+  `CREATE TABLE "log_cosignature" ("logId" integer NOT NULL, "size" integer NOT NULL, "witness" varchar(264) NOT NULL, "line" text NOT NULL, PRIMARY KEY ("logId", "size", "witness"))`,
 ];
 const APPEND_ONLY = ['log_leaf', 'log_tile', 'log_checkpoint', 'log_cosignature'];
 const GROWS = `NEW."size" >= OLD."size" AND NEW."id" = OLD."id" AND NEW."hospitalId" = OLD."hospitalId" AND NEW."incarnation" = OLD."incarnation" AND NEW."origin" = OLD."origin"`;

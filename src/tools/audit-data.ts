@@ -9,13 +9,13 @@ import { consentRows } from '../ledger/consent-rows';
 import { recordRows } from '../record/record-rows';
 import { verifyLedger } from '../ledger/verify-ledger';
 
-export interface VerifyOptions {
+export interface AuditOptions {
   readonly patientId?: string;
   /** Leaves contents closed: for auditors who do not hold the keys. */
   readonly withoutKeys?: boolean;
 }
 
-export interface VerifySummary {
+export interface AuditSummary {
   readonly chains: number;
   readonly blocks: number;
   /** Chains that are neither VALID nor ERASED. */
@@ -24,20 +24,20 @@ export interface VerifySummary {
 }
 
 /** There is nothing here that could be verified; the message is for the operator. */
-export class VerifyError extends Error {
-  override readonly name = 'VerifyError';
+export class AuditError extends Error {
+  override readonly name = 'AuditError';
 }
 
 /**
  * Walks every chain of a data folder. The database is opened read-only: no migration, no write, no new key; it may run beside the server.
- * @throws VerifyError when there is no database, it is not one of ours, or the asked patient has no chain; CryptoError when keys are missing or wrong
+ * @throws AuditError when there is no database, it is not one of ours, or the asked patient has no chain; CryptoError when keys are missing or wrong
  */
-export async function verifyData(
+export async function auditData(
   config: Pick<Config, 'sqlitePath' | 'keysDir'>,
-  options: VerifyOptions,
+  options: AuditOptions,
   tell: (verdict: ChainVerdictResponse) => void,
-): Promise<VerifySummary> {
-  if (!existsSync(config.sqlitePath)) throw new VerifyError(`There is no database at ${config.sqlitePath} (set DATA_DIR or SQLITE_PATH)`);
+): Promise<AuditSummary> {
+  if (!existsSync(config.sqlitePath)) throw new AuditError(`There is no database at ${config.sqlitePath} (set DATA_DIR or SQLITE_PATH)`);
   const keys = options.withoutKeys ? null : loadKeyFiles(config.keysDir, { create: false });
   const source = await openReadOnly(config.sqlitePath);
   try {
@@ -54,7 +54,7 @@ async function walk(
   keyRing: KeyRing | null,
   patientId: string | undefined,
   tell: (verdict: ChainVerdictResponse) => void,
-): Promise<VerifySummary> {
+): Promise<AuditSummary> {
   const start = performance.now();
   let [chains, blocks, bad] = [0, 0, 0];
   for await (const verdict of verifyLedger(source.manager, keyRing, [consentRows, recordRows], patientId)) {
@@ -63,7 +63,7 @@ async function walk(
     if (!isIntact(verdict)) bad += 1;
     tell(verdict);
   }
-  if (patientId !== undefined && chains === 0) throw new VerifyError(`No chain here is of patient ${patientId}`);
+  if (patientId !== undefined && chains === 0) throw new AuditError(`No chain here is of patient ${patientId}`);
   return { chains, blocks, bad, seconds: (performance.now() - start) / 1000 };
 }
 
@@ -93,8 +93,8 @@ async function openReadOnly(file: string): Promise<DataSource> {
     if (row?.found === 4) return source;
   } catch (error) {
     const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
-    throw new VerifyError(`${file} cannot be opened as a database${typeof code === 'string' ? ` (${code})` : ''}`);
+    throw new AuditError(`${file} cannot be opened as a database${typeof code === 'string' ? ` (${code})` : ''}`);
   }
   await source.destroy();
-  throw new VerifyError(`${file} is not a database of BJWT-EHR, or its first start was not finished`);
+  throw new AuditError(`${file} is not a database of BJWT-EHR, or its first start was not finished`);
 }

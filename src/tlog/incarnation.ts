@@ -1,0 +1,82 @@
+import type { EntityManager } from 'typeorm';
+import { ApiError } from '../common/errors';
+import { insertRow } from '../database/rows';
+import { ledgerOriginOf } from '../hospital/hospitals.service';
+import { sha256 } from '../ledger/core/bytes';
+import type { Checkpoint } from '../ledger/core/checkpoint';
+import { EntryKind } from '../ledger/core/entry';
+import { formatIncarnation } from '../ledger/core/incarnation';
+import { type Policy, verifyCheckpoint } from '../ledger/core/policy';
+import { newestCheckpoint } from './checkpoint-store';
+import type { LogKeys } from './log-keys';
+import { beginLog, currentLog, queueEntry } from './log-store';
+import { IncarnationEntity, type LogEntity } from './tlog.entity';
+import { TreeReader } from './tree-reader';
+
+/** The log that was begun. */
+export interface BegunLog {
+  readonly log: LogEntity;
+  readonly former: LogEntity;
+  /** Size of the former log that was witnessed last. */
+  readonly witnessedSize: bigint;
+}
+
+/**
+ * Lets a hospital go on after a restore from an old copy: a new log, whose first entry names the former one and its last witnessed checkpoint, followed by all
+ * that the copy still has and all that waited. Everything is queued only; the server sequences it as usual. The ledger's own origin, that of blocks and
+ * headers, stays. No server may run on the database: it would go on queueing for the former log.
+ * @param checkpoint the former log's last checkpoint as a witness shows it, a signed note
+ * @throws ApiError `not_found` (no log), `invalid_request` (not a witnessed checkpoint of this log), `conflict` (the log lost nothing)
+ */
+export async function beginIncarnation(
+  tx: EntityManager,
+  { keys, policy }: { keys: LogKeys; policy: Policy },
+  hospitalId: string,
+  checkpoint: string,
+): Promise<BegunLog> {
+  const former = await currentLog(tx, hospitalId);
+  const ledgerOrigin = await ledgerOriginOf(tx, hospitalId);
+  if (!former || ledgerOrigin === null) throw new ApiError('not_found', 'This hospital has no log');
+  const ofFormer = { ...policy, logs: [{ key: keys.log(former.origin).key }] };
+  const witnessed = lastWitnessed(ofFormer, checkpoint);
+  if (await isSound(tx, former, ofFormer, witnessed))
+    throw new ApiError('conflict', 'The log fits what was witnessed: it can go on as it is');
+  const incarnation = former.incarnation + 1;
+  const log = await beginLog(tx, { hospitalId, incarnation, origin: `${ledgerOrigin}/${incarnation}` });
+  const statement = formatIncarnation({ origin: log.origin, formerOrigin: former.origin, survivors: BigInt(former.size), checkpoint });
+  await insertRow(tx, IncarnationEntity, { logId: log.id, statement });
+  await queueEntry(tx, log.id, { kind: EntryKind.incarnation, hash: sha256(statement) });
+  await queueAgain(tx, former.id, log.id);
+  return { log, former, witnessedSize: witnessed.size };
+}
+
+function lastWitnessed(policy: Policy, checkpoint: string): Checkpoint {
+  const verdict = verifyCheckpoint(checkpoint, policy);
+  if ('invalid' in verdict) throw new ApiError('invalid_request', `This is no checkpoint of the hospital's log (${verdict.invalid})`);
+  if (policy.witnesses.length > 0 && verdict.cosigners.length === 0)
+    throw new ApiError('invalid_request', 'No witness of the policy cosigned this checkpoint');
+  return verdict.checkpoint;
+}
+
+/** Whether the stored tree has all that was witnessed and all that this server signed. */
+async function isSound(tx: EntityManager, log: LogEntity, policy: Policy, witnessed: Checkpoint): Promise<boolean> {
+  const newest = await newestCheckpoint(tx, log.id);
+  const own = newest && verifyCheckpoint(newest.note, policy);
+  if (!own || 'invalid' in own) return false;
+  const tree = new TreeReader(tx, log.id);
+  for (const { size, root } of [witnessed, own.checkpoint]) {
+    if (size > BigInt(log.size)) return false;
+    const stored = await tree.root(size).catch(() => null);
+    if (!stored?.equals(root)) return false;
+  }
+  return true;
+}
+
+/** Leaves first, then what waited, each in its order. One statement each: a log may have millions. */
+async function queueAgain(tx: EntityManager, from: number, to: number): Promise<void> {
+  const copy = (table: string, order: string): string =>
+    `INSERT INTO "log_pending" ("logId", "kind", "hash") SELECT ${to}, "kind", "hash" FROM "${table}" WHERE "logId" = ${from} ORDER BY "${order}"`;
+  await tx.query(copy('log_leaf', 'leafIndex'));
+  await tx.query(copy('log_pending', 'id'));
+  await tx.query(`DELETE FROM "log_pending" WHERE "logId" = ${from}`);
+}

@@ -1,0 +1,52 @@
+import 'reflect-metadata';
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { readConfig } from '../config/config';
+import { newIncarnation, policyLines } from './ledger-operator';
+
+const USAGE = `For the operator of a server's transparency logs. The data folder is named by the server's own settings (DATA_DIR, KEYS_DIR, LEDGER_POLICY …).
+
+  npm run ledger -- keys [--url URL]
+      Prints the lines that others put into their policies (LEDGER_POLICY) about this server: its logs and its key as a witness. Only reads; the
+      server may be running. --url is the address at which others reach this server.
+
+  npm run ledger -- new-incarnation --hospital ID --witnessed FILE
+      After a restore from an old copy, when the log is halted (ROLLBACK): begins a new log for the hospital with all that the copy has. FILE is the
+      former log's newest checkpoint as a witness shows it (GET <witness>/<SHA-256 of the origin>/checkpoint). The server must be stopped.
+
+Exit code: 0 done, 1 refused, 2 the command line is wrong.
+`;
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { url: { type: 'string' }, hospital: { type: 'string' }, witnessed: { type: 'string' }, help: { type: 'boolean' } },
+  });
+  const [command] = positionals;
+  if (values.help || positionals.length !== 1) {
+    process.stdout.write(USAGE);
+    return values.help ? 0 : 2;
+  }
+  if (command === 'keys') {
+    (await policyLines(readConfig(), values.url ?? 'http://127.0.0.1:3000')).forEach(say);
+    return 0;
+  }
+  if (command === 'new-incarnation' && values.hospital !== undefined && values.witnessed !== undefined) {
+    (await newIncarnation(readConfig(), values.hospital, readFileSync(values.witnessed, 'utf8'))).forEach(say);
+    return 0;
+  }
+  process.stdout.write(USAGE);
+  return 2;
+}
+
+main().then(
+  (code) => (process.exitCode = code),
+  (error: unknown) => {
+    process.stderr.write(`Nothing was changed: ${error instanceof Error ? error.message : 'unknown error'}\n`);
+    process.exitCode = 1;
+  },
+);
