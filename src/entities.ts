@@ -8,7 +8,7 @@ import { QuestionEntity } from './doctor/question.entity';
 import { ErasureEntity } from './erasure/erasure.entity';
 import { DirectoryEntity } from './fhir/directory.entity';
 import { EnrolmentEntity, HospitalEntity, StaffEntity } from './hospital/hospital.entity';
-import { AuthorKeyEntity, BlockEntity, ChainEntity, ContentEntity } from './ledger/ledger.entity';
+import { AuthorKeyEntity, BlockEntity, ChainEntity, ContentEntity, KeyEventEntity, PreparationEntity } from './ledger/ledger.entity';
 import { TrailBatchEntity } from './ledger/trail-batch.entity';
 import { PatientEntity } from './patient/patient.entity';
 import { AttachmentChunkEntity, AttachmentEntity, RecordEntity } from './record/record.entity';
@@ -50,6 +50,8 @@ export const entities = [
   ContentEntity,
   AuthorKeyEntity,
   TrailBatchEntity,
+  KeyEventEntity,
+  PreparationEntity,
   PatientEntity,
   RecordEntity,
   AttachmentEntity,

@@ -26,6 +26,8 @@ export const SYSTEM_ACTIONS = [
   'directory.import',
   'erasure.queue',
   'trail.read',
+  'key.register',
+  'key.revoke',
   'request.replay',
 ] as const;
 export type SystemAction = (typeof SYSTEM_ACTIONS)[number];

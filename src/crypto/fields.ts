@@ -17,6 +17,7 @@ export const fields = {
   'record.content': { table: 'record', column: 'content' },
   'record.reason': { table: 'record', column: 'reason' },
   'content.record_key': { table: 'content', column: 'record_key' },
+  'preparation.record_key': { table: 'preparation', column: 'record_key' },
   'attachment.name': { table: 'attachment', column: 'name' },
   'attachment.chunk': { table: 'attachment', column: 'chunk' },
   'question.text': { table: 'question', column: 'text' },

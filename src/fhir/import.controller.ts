@@ -22,7 +22,14 @@ export class ImportController {
     {
       status: 201,
       idempotent: true,
-      problems: ['invalid_bundle', 'malformed_json', 'already_exists', 'body_too_large', 'unsupported_media_type'],
+      problems: [
+        'invalid_bundle',
+        'malformed_json',
+        'already_exists',
+        'client_signature_required',
+        'body_too_large',
+        'unsupported_media_type',
+      ],
     },
   )
   importBundle(@CurrentActor() actor: Actor, @Req() request: FastifyRequest): Promise<ImportResponse> {

@@ -1,52 +1,78 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import type { Actor } from '../common/actor';
 import { accountSubject } from '../auth/accounts.service';
 import { Clock } from '../common/clock';
+import { ApiError } from '../common/errors';
+import { newId } from '../common/ids';
 import { KeyRing } from '../crypto/key-ring.service';
 import { Database } from '../database/database';
+import { insertRow, selectRows } from '../database/rows';
+import { HospitalsService } from '../hospital/hospitals.service';
+import { StaffService } from '../hospital/staff.service';
+import { TlogService } from '../tlog/tlog.service';
 import { b64u } from './core/bytes';
-import { decodeHeader } from './core/header';
-import { checkPublicJwk, type PublicJwk, thumbprint } from './core/jwk';
-import { AuthorKeyEntity } from './ledger.entity';
+import { checkPublicJwk, thumbprint } from './core/jwk';
+import { type KeyRegistration, type KeyRevocation, keyEventBody, keyEventHash, type RevocationReason } from './core/key-event';
+import { AuthorKeyEntity, KeyEventEntity } from './ledger.entity';
+import { authorKidOf, loggedKeys } from './logged-keys';
 
 export interface SigningKey {
   readonly kid: string;
   readonly privateKey: KeyObject;
 }
 
-/** Keys in server custody: this server signs in the author's name when the author seals. That cannot stop a malicious operator; client custody can. */
+/** The keys of one account. */
+export interface AccountKeys {
+  /** The one that signs now; null when there is none. */
+  readonly active: AuthorKeyEntity | null;
+  /** The account has registered a key of its own: from then on this server never signs for it again, not even after that key is revoked. */
+  readonly clientSigns: boolean;
+}
+
+type About = 'iss' | 'at';
+type NewEvent = Omit<KeyRegistration, About> | Omit<KeyRevocation, About>;
+
+/** Keys of authors: which one signs for whom, and the events by which a hospital's log knows them. */
 @Injectable()
-export class AuthorKeysService {
+export class AuthorKeysService implements OnModuleInit {
   private readonly signing = new LRUCache<string, SigningKey>({ max: 2_000, ttl: 10 * 60_000 });
 
-  /** Account by thumbprint. A registered key never changes hands, so this is remembered. */
+  /** Account by hospital and thumbprint. A registered key never changes hands, so this is remembered. */
   private readonly owners = new LRUCache<string, string>({ max: 10_000 });
 
   constructor(
     private readonly database: Database,
+    private readonly hospitals: HospitalsService,
+    private readonly staff: StaffService,
+    private readonly tlog: TlogService,
     private readonly keyRing: KeyRing,
     private readonly clock: Clock,
   ) {}
 
-  /** The actor's key; made at the first seal. Remembered only after the commit: a rolled-back key must never sign. */
-  async of(tx: EntityManager, actor: Actor): Promise<SigningKey> {
+  /** Who leaves a hospital signs nothing there any more (R11). */
+  onModuleInit(): void {
+    this.staff.onDeparture(async (tx, { id }) => {
+      const { active } = await this.keysOf(tx, id);
+      if (active) await this.revoke(tx, active.kid, 'departed');
+    });
+  }
+
+  /**
+   * The key with which this server signs for the actor in a hospital's ledger; made and registered where it is used for the first time. Remembered
+   * only after the commit: a rolled-back key must never sign.
+   * @throws ApiError `client_signature_required` when the account signs with a key of its own
+   */
+  async of(tx: EntityManager, actor: Actor, hospitalId: string): Promise<SigningKey> {
     const known = this.signing.get(actor.id);
-    if (known) return known;
-    const vault = await this.keyRing.vault(tx, accountSubject(actor));
-    const row = await tx.getRepository(AuthorKeyEntity).findOneBy({ accountId: actor.id });
-    const key = row
-      ? {
-          kid: row.kid,
-          privateKey: createPrivateKey({
-            key: vault.openBytes('account.signing_key', row.kid, row.privateKey),
-            format: 'der',
-            type: 'pkcs8',
-          }),
-        }
-      : await this.create(tx, actor);
+    // Asked each time: another process may have revoked it.
+    if (known && (await this.useIn(tx, known.kid, hospitalId))) return known;
+    const { active, clientSigns } = await this.keysOf(tx, actor.id);
+    if (clientSigns) throw new ApiError('client_signature_required');
+    const key = active ? await this.opened(tx, actor, active) : await this.create(tx, actor, hospitalId);
+    if (active && !(await this.useIn(tx, active.kid, hospitalId))) await this.register(tx, hospitalId, active);
     this.database.afterCommit(() => this.signing.set(actor.id, key));
     return key;
   }
@@ -56,38 +82,88 @@ export class AuthorKeysService {
     this.signing.delete(accountId);
   }
 
-  /** Whose keys attest these blocks: the account of the key that a header (274 bytes) names, or null. */
-  async accounts(manager: EntityManager, headers: readonly Buffer[]): Promise<(header: Buffer) => string | null> {
-    const kidOf = (header: Buffer) => b64u(decodeHeader(header).authorKeyId);
-    const kids = [...new Set(headers.map(kidOf))];
-    const missing = kids.filter((kid) => !this.owners.has(kid));
-    if (missing.length > 0) {
-      const rows = await manager
-        .createQueryBuilder(AuthorKeyEntity, 'k')
-        .select(['k.kid', 'k.accountId'])
-        .where('k.kid IN (:...missing)', { missing })
-        .getMany();
-      for (const { kid, accountId } of rows) this.owners.set(kid, accountId);
-    }
-    return (header) => this.owners.get(kidOf(header)) ?? null;
+  /** The keys of an account, by their events. */
+  async keysOf(manager: EntityManager, accountId: string): Promise<AccountKeys> {
+    const rows = await selectRows(manager, AuthorKeyEntity, 'accountId', [accountId]);
+    const events = await selectRows(
+      manager,
+      KeyEventEntity,
+      'kid',
+      rows.map((row) => row.kid),
+    );
+    const ended = new Set(events.filter((item) => item.event === 'revoke').map((item) => item.kid));
+    const clientSigns = rows.some((row) => row.custody === 'client');
+    const usable = rows.filter((row) => !ended.has(row.kid) && (row.custody === 'client' || !clientSigns));
+    return { active: usable.sort((a, b) => b.createdAt - a.createdAt)[0] ?? null, clientSigns };
   }
 
-  private async create(tx: EntityManager, actor: Actor): Promise<SigningKey> {
+  /** Whose keys attest these blocks of a hospital's ledger: the account with which the log has registered the key that a header (274 bytes) names, or null. */
+  async accounts(manager: EntityManager, hospitalId: string, headers: readonly Buffer[]): Promise<(header: Buffer) => string | null> {
+    const nameOf = (header: Buffer) => `${hospitalId}/${authorKidOf(header) ?? ''}`;
+    const kids = [...new Set(headers.flatMap((header) => authorKidOf(header) ?? []))];
+    const missing = kids.filter((kid) => !this.owners.has(`${hospitalId}/${kid}`));
+    if (missing.length > 0) {
+      const origin = await this.hospitals.ledgerOrigin(hospitalId);
+      for (const [kid, { registered, row, misfit }] of await loggedKeys(manager, hospitalId, origin, missing))
+        if (row && misfit === undefined) this.owners.set(`${hospitalId}/${kid}`, registered.event.account);
+    }
+    return (header) => this.owners.get(nameOf(header)) ?? null;
+  }
+
+  /** Stores a key and lets a hospital's log say that it counts from now on. */
+  async add(tx: EntityManager, hospitalId: string, key: Omit<AuthorKeyEntity, 'createdAt'>): Promise<void> {
+    await insertRow(tx, AuthorKeyEntity, { ...key, createdAt: this.clock.now() });
+    await this.register(tx, hospitalId, key);
+  }
+
+  /** Ends a key in every log that knows it. Whoever asked has the right to. */
+  async revoke(tx: EntityManager, kid: string, reason: RevocationReason): Promise<void> {
+    const events = await selectRows(tx, KeyEventEntity, 'kid', [kid]);
+    const ended = new Set(events.filter((item) => item.event === 'revoke').map((item) => item.hospitalId));
+    const [row] = await selectRows(tx, AuthorKeyEntity, 'kid', [kid]);
+    if (!row) throw new ApiError('integrity_error', 'A key has events and no row');
+    for (const { hospitalId } of events) {
+      if (ended.has(hospitalId)) continue;
+      ended.add(hospitalId);
+      await this.append(tx, hospitalId, { event: 'revoke', kid, account: row.accountId, reason });
+    }
+    this.database.afterCommit(() => this.signing.delete(row.accountId));
+  }
+
+  /** Whether a key may sign in a hospital's ledger as things are: registered there, and revoked nowhere. */
+  async useIn(tx: EntityManager, kid: string, hospitalId: string): Promise<boolean> {
+    const events = await selectRows(tx, KeyEventEntity, 'kid', [kid]);
+    return events.some((item) => item.hospitalId === hospitalId) && events.every((item) => item.event === 'register');
+  }
+
+  /** Lets a hospital's log say that a key counts from now on. */
+  async register(tx: EntityManager, hospitalId: string, key: Pick<AuthorKeyEntity, 'kid' | 'x' | 'custody' | 'accountId'>): Promise<void> {
+    const { kid, x, custody, accountId: account } = key;
+    await this.append(tx, hospitalId, { event: 'register', kid, x, custody, account });
+  }
+
+  private async append(tx: EntityManager, hospitalId: string, event: NewEvent): Promise<void> {
+    const at = this.clock.now();
+    const body = keyEventBody({ ...event, iss: await this.hospitals.ledgerOrigin(hospitalId), at });
+    const hash = keyEventHash(body);
+    await insertRow(tx, KeyEventEntity, { id: newId(at), kid: event.kid, hospitalId, event: event.event, body, hash });
+    await this.tlog.queue(tx, hospitalId, 'key-event', hash);
+  }
+
+  private async opened(tx: EntityManager, actor: Actor, { kid, privateKey }: AuthorKeyEntity): Promise<SigningKey> {
+    if (!privateKey) throw new ApiError('integrity_error', 'A key in the server’s custody is missing');
+    const vault = await this.keyRing.vault(tx, accountSubject(actor));
+    const key = vault.openBytes('account.signing_key', kid, privateKey);
+    return { kid, privateKey: createPrivateKey({ key, format: 'der', type: 'pkcs8' }) };
+  }
+
+  private async create(tx: EntityManager, actor: Actor, hospitalId: string): Promise<SigningKey> {
     const { publicKey, privateKey } = generateKeyPairSync('ed25519');
     const jwk = checkPublicJwk(publicKey.export({ format: 'jwk' }));
     const kid = b64u(thumbprint(jwk));
     const vault = await this.keyRing.vault(tx, accountSubject(actor));
     const sealed = vault.seal('account.signing_key', kid, privateKey.export({ format: 'der', type: 'pkcs8' }));
-    await tx
-      .getRepository(AuthorKeyEntity)
-      .insert({ kid, accountId: actor.id, x: jwk.x, custody: 'server', privateKey: sealed, createdAt: this.clock.now() });
+    await this.add(tx, hospitalId, { kid, accountId: actor.id, x: jwk.x, custody: 'server', privateKey: sealed });
     return { kid, privateKey };
   }
-}
-
-/** Looks registered public keys up by thumbprint, for a verifier. */
-export async function authorKeyDirectory(manager: EntityManager): Promise<(kid: string) => PublicJwk | undefined> {
-  const rows = await manager.createQueryBuilder(AuthorKeyEntity, 'k').select(['k.kid', 'k.x']).getMany();
-  const keys = new Map<string, PublicJwk>(rows.map(({ kid, x }) => [kid, { kty: 'OKP', crv: 'Ed25519', x }]));
-  return (kid) => keys.get(kid);
 }

@@ -8,20 +8,20 @@ import { isMarkedErased } from '../hospital/enrolments.service';
 import { ChainLeaves, type HeadLeaf, type LeafChecks } from './chain-leaves';
 import { createChainVerifier, type StoredBlock } from './core/chain';
 import { genesisHash, ledgerId } from './core/header';
-import type { PublicJwk } from './core/jwk';
 import { type ChainReport, type Finding, MAX_FINDINGS } from './core/verdict';
 import { erasedBelow } from './erasures';
+import { PageKeys } from './page-keys';
 import { BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
 import { compareRows } from './row-comparison';
 import type { RowKeeper } from './row-keeper';
 
 const PAGE = 500;
-const MAX_WALKS = 3;
 
 /** What a verification needs beside the rows. Without `keyRing` the contents stay closed: hashes and signatures are checked all the same. */
 export interface VerificationContext {
   readonly originOf: (hospitalId: string) => Promise<string>;
-  readonly keyOf: (kid: string) => PublicJwk | undefined;
+  /** Whether a hospital's log has an event about a key whose body is gone (`hiddenEventsOf`). */
+  readonly hiddenEvents: (hospitalId: string) => Promise<boolean>;
   readonly keyRing: KeyRing | null;
   /** Whose rows are compared with the blocks. */
   readonly keepers: readonly RowKeeper[];
@@ -62,32 +62,19 @@ interface Tip {
 
 type Chain = Pick<ChainEntity, 'chainId' | 'patientId' | 'hospitalId'>;
 
-/**
- * Walks one chain from block 0 to its head in bounded memory, without stopping the server for others. Never throws for what it finds in the rows.
- * An erasure in the middle of the walk takes contents away whose ERASE block the walk does not reach: when the chain grew, a bad report is made anew.
- */
+/** Walks one chain from block 0 to its head in bounded memory, without stopping the server for others. Never throws for what it finds in the rows. */
 export async function verifyStoredChain(manager: EntityManager, chain: Chain, context: VerificationContext): Promise<StoredChainReport> {
-  for (let walks = 1; ; walks += 1) {
-    const { height } = await tipOf(manager, chain.chainId);
-    const report = await walkStoredChain(manager, chain, context);
-    if (report.verdict === 'VALID' || report.verdict === 'ERASED' || walks === MAX_WALKS) return report;
-    if ((await tipOf(manager, chain.chainId)).height === height) return report;
-  }
-}
-
-async function walkStoredChain(manager: EntityManager, chain: Chain, context: VerificationContext): Promise<StoredChainReport> {
   // Counted before the tip is read: each of these rows has its block at or below the tip, whatever others seal meanwhile.
   const counted = await Promise.all(
     context.keepers.map(async (keeper) => ({ keeper, count: await keeper.count(manager, chain.patientId) })),
   );
   const tip = await tipOf(manager, chain.chainId);
-  const ledger = ledgerId(await context.originOf(chain.hospitalId));
-  const verifier = createChainVerifier({
-    ledgerId: ledger,
-    chainId: chain.chainId,
-    keyOf: context.keyOf,
-    signatures: context.signatures ?? true,
-  });
+  const origin = await context.originOf(chain.hospitalId);
+  const ledger = ledgerId(origin);
+  const keys = new PageKeys(manager, chain.hospitalId, origin);
+  const { keyOf, keyOrder } = keys;
+  const signatures = context.signatures ?? true;
+  const verifier = createChainVerifier({ ledgerId: ledger, chainId: chain.chainId, keyOf, keyOrder, signatures });
   const genesis = genesisHash(ledger, chain.chainId);
   const erasedTo = await erasedBelow(manager, chain.chainId, genesis);
   const vault = await patientVault(manager, chain, context.keyRing, erasedTo >= 0);
@@ -99,6 +86,7 @@ async function walkStoredChain(manager: EntityManager, chain: Chain, context: Ve
   const kept = new Map<RowKeeper, number>();
   for (let from = -1; ;) {
     const rows = await page(manager, chain.chainId, from, tip.lastHeight, limit);
+    rowsFindings.push(...(await keys.turn(rows)));
     for (const row of rows) verifier.push(toStoredBlock(row, vault));
     rowsFindings.push(...(await compareRows(manager, { ...chain, genesis }, rows, context.keepers, kept)));
     const last = rows.at(-1);
@@ -112,6 +100,7 @@ async function walkStoredChain(manager: EntityManager, chain: Chain, context: Ve
     if (count > (kept.get(keeper) ?? 0))
       rowsFindings.push({ code: 'HEAD_MISMATCH', height: tip.height, field: 'a sealed row without a block' });
   }
+  if (await context.hiddenEvents(chain.hospitalId)) rowsFindings.push({ code: 'LEAF_MISMATCH', height: tip.height, field: 'key_event' });
   const report = { ...verifier.finish({ height: tip.height, hash: tip.headHash }), leaf: leaves.head };
   if (rowsFindings.length === 0) return report;
   return { ...report, verdict: 'TAMPERED', findings: [...report.findings, ...rowsFindings].slice(0, MAX_FINDINGS) };

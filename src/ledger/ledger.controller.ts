@@ -1,9 +1,8 @@
 import { Controller, Get, Header, Post, Query, StreamableFile } from '@nestjs/common';
 import { type Actor, CurrentActor, Roles } from '../common/actor';
 import { Api } from '../common/api-docs';
-import { PageQuery } from '../common/page';
 import { OwnIdParam } from '../common/params';
-import { AuthorKeyPage, ChainQuery, ChainResponse, ChainVerdictResponse, ExportQuery, LedgerStatusResponse } from './ledger.dto';
+import { ChainQuery, ChainResponse, ChainVerdictResponse, ExportQuery, LedgerStatusResponse } from './ledger.dto';
 import { ChainExportService } from './chain-export.service';
 import { ChainExportResponse } from './proofs.dto';
 import { LedgerStatusService } from './ledger-status.service';
@@ -23,13 +22,6 @@ export class LedgerController {
   @Api('ledger', 'How much is sealed, logged, witnessed and read again', LedgerStatusResponse)
   status(): Promise<LedgerStatusResponse> {
     return this.ledger.status();
-  }
-
-  @Get('keys')
-  @Roles('ADMIN', 'HOSPITAL', 'AUDITOR')
-  @Api('ledger', 'Public keys of authors', AuthorKeyPage)
-  keys(@Query() query: PageQuery): Promise<AuthorKeyPage> {
-    return this.verification.keys(query);
   }
 
   @Get('patients/:id/chain')

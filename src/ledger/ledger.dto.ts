@@ -144,18 +144,3 @@ export class TrailProofResponse {
   /** C2SP tlog-proof of the batch; null while it is under no checkpoint. */
   receipt!: string | null;
 }
-
-export class AuthorKeyResponse {
-  /** RFC 7638 thumbprint. */
-  kid!: string;
-  /** Ed25519 public key (JWK member x, RFC 8037). */
-  x!: string;
-  custody!: string;
-  accountId!: string;
-  createdAt!: string;
-}
-
-export class AuthorKeyPage {
-  items!: AuthorKeyResponse[];
-  nextCursor!: string | null;
-}

@@ -2,6 +2,7 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { IdColumn, InstantColumn } from '../common/columns';
 import { BINARY_COLUMN } from '../crypto/column-types';
 import { Sealed, SealedColumn } from '../crypto/sealed';
+import type { Custody, KeyEvent } from './core/key-event';
 
 /** The head of one patient's chain at one hospital. It moves by compare-and-set only. */
 @Entity('ledger_chain')
@@ -43,7 +44,7 @@ export class ContentEntity {
   @SealedColumn() recordKey!: Sealed;
 }
 
-/** An Ed25519 key with which somebody attests what is sealed in that name. */
+/** An Ed25519 key with which somebody attests what is sealed in that name. Triggers refuse UPDATE and DELETE. */
 @Entity('author_key')
 export class AuthorKeyEntity {
   /** RFC 7638 thumbprint, base64url. */
@@ -51,9 +52,40 @@ export class AuthorKeyEntity {
   @Index() @IdColumn() accountId!: string;
   /** The public key: `x` of the JWK. */
   @Column({ type: 'varchar', length: 43 }) x!: string;
-  /** Always `server` for now: this server keeps the private key. */
-  @Column({ type: 'varchar', length: 6 }) custody!: 'server';
-  /** PKCS#8, under the account's key. */
-  @SealedColumn() privateKey!: Sealed;
+  @Column({ type: 'varchar', length: 6 }) custody!: Custody;
+  /** PKCS#8, under the account's key; null when the account's own client keeps it. */
+  @SealedColumn({ nullable: true }) privateKey!: Sealed | null;
   @InstantColumn() createdAt!: number;
+}
+
+/**
+ * What a hospital's log says about an author's key: that it counts from there on, or no longer does (docs/ledger-format.md, "Keys of authors"). The
+ * body is what is hashed into the log. Triggers refuse UPDATE and DELETE.
+ */
+@Entity('key_event')
+@Index(['kid', 'hospitalId', 'event'], { unique: true })
+export class KeyEventEntity {
+  @PrimaryColumn({ type: 'varchar', length: 36 }) id!: string;
+  @Column({ type: 'varchar', length: 43 }) kid!: string;
+  /** In whose log it stands. */
+  @Index() @IdColumn() hospitalId!: string;
+  @Column({ type: 'varchar', length: 8 }) event!: KeyEvent['event'];
+  @Column({ type: 'text' }) body!: string;
+  /** SHA-256 of the body: what the log's entry says. */
+  @Index() @Column({ type: BINARY_COLUMN }) hash!: Buffer;
+}
+
+/** What an author was given to sign elsewhere, until the signature comes back or its time is over. One for each thing that is to be sealed. */
+@Entity('seal_preparation')
+export class PreparationEntity {
+  @PrimaryColumn({ type: 'varchar', length: 36 }) recordId!: string;
+  @Column({ type: 'integer' }) version!: number;
+  @IdColumn() patientId!: string;
+  /** The account that is to sign. */
+  @IdColumn() accountId!: string;
+  /** The record's own key, under the patient's key. */
+  @SealedColumn() recordKey!: Sealed;
+  /** The commitment to what was shown: another one means that it was changed since. */
+  @Column({ type: BINARY_COLUMN }) contentCommit!: Buffer;
+  @Index() @InstantColumn() expiresAt!: number;
 }

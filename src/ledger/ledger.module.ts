@@ -1,6 +1,9 @@
 import { Global, Module } from '@nestjs/common';
+import { AttestationsService } from './attestations.service';
 import { AuthorKeysService } from './author-keys.service';
 import { ChainExportService } from './chain-export.service';
+import { KeyRegistryService } from './key-registry.service';
+import { KeysController } from './keys.controller';
 import { LedgerController } from './ledger.controller';
 import { LedgerErasureService } from './ledger-erasure.service';
 import { LedgerService } from './ledger.service';
@@ -14,10 +17,12 @@ import { VerificationService } from './verification.service';
 
 @Global()
 @Module({
-  controllers: [LedgerController, TrailProofController],
+  controllers: [LedgerController, KeysController, TrailProofController],
   providers: [
+    AttestationsService,
     AuthorKeysService,
     ChainExportService,
+    KeyRegistryService,
     LedgerErasureService,
     LedgerService,
     LedgerStatusService,

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { randomBytes } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
 import { Grant } from '../access/access.service';
 import { Clock } from '../common/clock';
@@ -8,10 +7,12 @@ import { KeyRing } from '../crypto/key-ring.service';
 import { insertRow, selectRows, updateRows } from '../database/rows';
 import { HospitalsService } from '../hospital/hospitals.service';
 import { TlogService } from '../tlog/tlog.service';
+import { AttestationsService, type NextBlock, type ToBeSigned } from './attestations.service';
 import { AuthorKeysService } from './author-keys.service';
-import { signAttestation } from './core/attestation';
-import { b64u, b64uDecode, sha256, ZERO_HASH } from './core/bytes';
-import { ciphertextHash, contentCommit, encryptContent, opening } from './core/content';
+import { beginChain } from './chain-begin';
+import { nextTime, noteSealed } from './chain-time';
+import { b64u, sha256, ZERO_HASH } from './core/bytes';
+import { ciphertextHash, encryptContent } from './core/content';
 import { blockHash, BlockKind, type BlockKindName, decodeHeader, encodeHeader, genesisHash, ledgerId } from './core/header';
 import { isErasure, provenErasures } from './erasures';
 import { BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
@@ -25,6 +26,8 @@ export interface SealInput {
   readonly payload: Buffer;
   /** The block that an amendment or an erasure speaks of; `whole-chain` for everything below the new block. */
   readonly refHash?: Buffer | 'whole-chain';
+  /** Compact JWS of an author who signs elsewhere, for what was prepared; without it the server signs with a key in its custody. */
+  readonly attestation?: string;
 }
 
 /** Where something was sealed; hashes as lower-case hex, the chain id as base64url, the instant in ms. */
@@ -42,6 +45,7 @@ export class LedgerService {
   constructor(
     private readonly hospitals: HospitalsService,
     private readonly authorKeys: AuthorKeysService,
+    private readonly attestations: AttestationsService,
     private readonly tlog: TlogService,
     private readonly keyRing: KeyRing,
     private readonly clock: Clock,
@@ -53,34 +57,16 @@ export class LedgerService {
    * that nobody ever sees.
    */
   async seal(tx: EntityManager, grant: Grant, input: SealInput): Promise<SealedBlock> {
-    const origin = await this.hospitals.ledgerOrigin(grant.hospitalId);
-    const ledger = ledgerId(origin);
-    const head = (await this.head(tx, grant)) ?? (await this.openChain(tx, grant, ledger));
+    const next = await this.nextBlock(tx, grant);
+    const { head, sealedAt } = next;
     const { chainId } = head;
+    const ledger = ledgerId(next.origin);
     const refHash = input.refHash === 'whole-chain' ? genesisHash(ledger, chainId) : input.refHash;
-    const author = await this.authorKeys.of(tx, grant.actor);
-    const recordKey = randomBytes(32);
+    const { recordKey, contentCommit: commit, attestation, authorKeyId } = await this.attestations.of(tx, grant, input, next);
     const place = { recordKey, ledgerId: ledger, chainId, recordId: input.recordId, version: input.version };
     const ciphertext = encryptContent({ ...place, payload: input.payload });
-    const commit = contentCommit(opening(recordKey), input.payload);
-    const kind = BlockKind[input.kind];
-    const sealedAt = this.clock.now();
-    const attestation = signAttestation(
-      {
-        iss: origin,
-        sub: b64u(chainId),
-        jti: input.recordId,
-        ver: input.version,
-        knd: kind,
-        iat: Math.floor(sealedAt / 1000),
-        cmt: b64u(commit),
-        seen: { h: head.height, b: b64u(head.headHash) },
-      },
-      author.privateKey,
-      author.kid,
-    );
     const header = encodeHeader({
-      kind,
+      kind: BlockKind[input.kind],
       ledgerId: ledger,
       chainId,
       height: head.height + 1,
@@ -89,7 +75,7 @@ export class LedgerService {
       contentCommit: commit,
       ciphertextHash: ciphertextHash(ciphertext),
       attestationHash: sha256(attestation),
-      authorKeyId: b64uDecode(author.kid, 'kid', 32),
+      authorKeyId,
       refHash: refHash ?? ZERO_HASH,
     });
     const vault = await this.keyRing.vault(tx, grant.subject);
@@ -106,6 +92,11 @@ export class LedgerService {
       attestation,
       refHash: refHash ?? null,
     });
+  }
+
+  /** What an author who signs elsewhere is to sign for `seal` to accept. Begins the chain where there is none, for the author to have seen something. */
+  async prepare(tx: EntityManager, grant: Grant, input: SealInput): Promise<ToBeSigned> {
+    return this.attestations.prepare(tx, grant, input, await this.nextBlock(tx, grant));
   }
 
   /** What was sealed under one record id; throws when it is not in the patient's chain. */
@@ -131,6 +122,7 @@ export class LedgerService {
       await this.keyRing.vault(manager, grant.subject),
       await this.authorKeys.accounts(
         manager,
+        grant.hospitalId,
         blocks.map((block) => block.header),
       ),
     ];
@@ -189,44 +181,15 @@ export class LedgerService {
     return chains.find((chain) => chain.hospitalId === grant.hospitalId) ?? null;
   }
 
-  /** Block 0: says that the chain begins, carries no content and no author. A chain whose head row is gone is not begun anew: that would hide it. */
+  private async nextBlock(tx: EntityManager, grant: Grant): Promise<NextBlock> {
+    const origin = await this.hospitals.ledgerOrigin(grant.hospitalId);
+    const head = (await this.head(tx, grant)) ?? (await this.openChain(tx, grant, ledgerId(origin)));
+    return { origin, head, sealedAt: await nextTime(tx, head, this.clock.now()) };
+  }
+
   private async openChain(tx: EntityManager, grant: Grant, ledger: Buffer): Promise<ChainEntity> {
-    const begun = await tx.getRepository(BlockEntity).existsBy({ recordId: grant.patientId });
-    if (begun) throw new ApiError('integrity_error', 'The head of this chain is missing');
-    const chainId = randomBytes(16);
-    const prevHash = genesisHash(ledger, chainId);
-    const empty = {
-      contentCommit: ZERO_HASH,
-      ciphertextHash: ZERO_HASH,
-      attestationHash: ZERO_HASH,
-      authorKeyId: ZERO_HASH,
-      refHash: ZERO_HASH,
-    };
-    const header = encodeHeader({
-      kind: BlockKind['open-chain'],
-      ledgerId: ledger,
-      chainId,
-      height: 0,
-      sealedAt: this.clock.now(),
-      prevHash,
-      ...empty,
-    });
-    const hash = blockHash(header);
-    const block = {
-      chainId,
-      height: 0,
-      blockHash: hash,
-      prevHash,
-      refHash: null,
-      header,
-      recordId: grant.patientId,
-      version: 0,
-      attestation: null,
-    };
-    await tx.getRepository(BlockEntity).insert(block);
-    const chain = { chainId, patientId: grant.patientId, hospitalId: grant.hospitalId, height: 0, headHash: hash };
-    await tx.getRepository(ChainEntity).insert(chain);
-    await this.tlog.queue(tx, grant.hospitalId, 'block', hash);
+    const chain = await beginChain(tx, grant, ledger, this.clock.now());
+    await this.tlog.queue(tx, grant.hospitalId, 'block', chain.headHash);
     return chain;
   }
 
@@ -244,13 +207,15 @@ export class LedgerService {
     const moved = await updateRows(tx, ChainEntity, { chainId, height: head.height }, { height, headHash: hash });
     if (moved !== 1) throw new ApiError('unavailable', 'The chain moved meanwhile; try again');
     await this.tlog.queue(tx, grant.hospitalId, 'block', hash);
+    const { sealedAt } = decodeHeader(header);
+    noteSealed(hash, sealedAt);
     grant.note({ headHeight: height });
     return {
       recordId: rest.recordId,
       chainId: b64u(chainId),
       height,
       blockHash: hash.toString('hex'),
-      sealedAt: decodeHeader(header).sealedAt,
+      sealedAt,
     };
   }
 }

@@ -4,15 +4,14 @@ import { AccessService } from '../access/access.service';
 import type { Actor } from '../common/actor';
 import { isoTime } from '../common/clock';
 import { invalid, notFound } from '../common/errors';
-import { cursorId, toPage, type Page, type PageQuery } from '../common/page';
+import { cursorId, toPage } from '../common/page';
 import { KeyRing } from '../crypto/key-ring.service';
-import { Database } from '../database/database';
 import { LogProvers } from '../tlog/log-provers';
 import { WitnessingService } from '../tlog/witnessing.service';
 import { b64u } from './core/bytes';
 import { BlockKind, decodeHeader, isZero } from './core/header';
-import { AuthorKeyEntity, BlockEntity, ChainEntity } from './ledger.entity';
-import type { AuthorKeyResponse, BlockResponse, ChainQuery, ChainResponse, ChainVerdictResponse } from './ledger.dto';
+import { BlockEntity, ChainEntity } from './ledger.entity';
+import type { BlockResponse, ChainQuery, ChainResponse, ChainVerdictResponse } from './ledger.dto';
 import { consentRows } from './consent-rows';
 import type { RowKeeper } from './row-keeper';
 import { type ChainVerdict, verifyLedger } from './verify-ledger';
@@ -25,7 +24,6 @@ export class VerificationService {
   private readonly keepers: RowKeeper[] = [consentRows];
 
   constructor(
-    private readonly database: Database,
     private readonly access: AccessService,
     private readonly keyRing: KeyRing,
     private readonly witnessing: WitnessingService,
@@ -88,17 +86,6 @@ export class VerificationService {
     });
   }
 
-  /** Public keys of authors: what a verifier needs beside the blocks. */
-  async keys(query: PageQuery): Promise<Page<AuthorKeyResponse>> {
-    const builder = this.database.reader
-      .createQueryBuilder(AuthorKeyEntity, 'k')
-      .orderBy('k.accountId')
-      .limit(query.limit + 1);
-    const after = cursorId(query);
-    if (after !== undefined) builder.where('k.accountId > :after', { after });
-    return toPage(await builder.getMany(), query.limit, (row) => row.accountId, toKey);
-  }
-
   private async heightOf(manager: EntityManager, chainId: Buffer, recordId: string): Promise<number> {
     const row = (await manager.getRepository(BlockEntity).findBy({ recordId })).find((block) => block.chainId.equals(chainId));
     if (!row) throw invalid('cursor', 'must be a nextCursor that this list gave');
@@ -122,8 +109,4 @@ function toBlock(row: BlockEntity): BlockResponse {
     sealedAt: isoTime(header.sealedAt),
     authorKeyId: isZero(header.authorKeyId) ? null : b64u(header.authorKeyId),
   };
-}
-
-function toKey(row: AuthorKeyEntity): AuthorKeyResponse {
-  return { kid: row.kid, x: row.x, custody: row.custody, accountId: row.accountId, createdAt: isoTime(row.createdAt) };
 }

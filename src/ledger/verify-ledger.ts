@@ -2,10 +2,10 @@ import type { EntityManager } from 'typeorm';
 import { KeyRing } from '../crypto/key-ring.service';
 import { selectRows } from '../database/rows';
 import { ledgerOriginOf } from '../hospital/hospitals.service';
-import { authorKeyDirectory } from './author-keys.service';
 import type { HeadLeaf } from './chain-leaves';
 import { type StoredChainReport, type VerificationContext, verifyStoredChain } from './chain-verification';
 import { b64u } from './core/bytes';
+import { hiddenEventsOf } from './page-keys';
 import { isOrigin } from './core/header';
 import type { ChainVerdictBase } from './ledger.dto';
 import type { RowKeeper } from './row-keeper';
@@ -39,7 +39,7 @@ export async function* verifyLedger(
   patientId?: string,
   checks: ChainChecks = {},
 ): AsyncGenerator<ChainVerdict> {
-  const context = { ...(await verificationContext(manager, keyRing, keepers)), ...checks };
+  const context = { ...verificationContext(manager, keyRing, keepers), ...checks };
   const sealedFor = await patientsWithSeals(manager, keepers);
   for await (const chain of chainsOf(manager, patientId)) {
     sealedFor.delete(chain.patientId);
@@ -104,16 +104,12 @@ function vanished(patientId: string): ChainVerdict {
 }
 
 /** What a verification needs beside the rows of a chain. */
-export async function verificationContext(
-  manager: EntityManager,
-  keyRing: KeyRing | null,
-  keepers: readonly RowKeeper[],
-): Promise<VerificationContext> {
+export function verificationContext(manager: EntityManager, keyRing: KeyRing | null, keepers: readonly RowKeeper[]): VerificationContext {
   const originOf = async (hospitalId: string): Promise<string> => {
     const origin = await ledgerOriginOf(manager, hospitalId);
     return isOrigin(origin) ? origin : NO_ORIGIN;
   };
-  return { originOf, keyOf: await authorKeyDirectory(manager), keyRing, keepers };
+  return { originOf, hiddenEvents: hiddenEventsOf(manager), keyRing, keepers };
 }
 
 function toVerdict(patientId: string, report: StoredChainReport): ChainVerdict {

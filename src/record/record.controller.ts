@@ -1,15 +1,16 @@
 import { Body, Controller, Delete, Get, Post, Put, Query, Res, StreamableFile, UseInterceptors } from '@nestjs/common';
-import { ApiHeader } from '@nestjs/swagger';
+import { ApiBody, ApiHeader } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { type Actor, CurrentActor, Roles } from '../common/actor';
 import { Api } from '../common/api-docs';
 import { EtagInterceptor } from '../common/etag.interceptor';
-import { ExactMember } from '../common/exact-body';
+import { ExactMember, OptionalText } from '../common/exact-body';
 import { IfMatch } from '../common/if-match';
 import { IdParam, OwnIdParam } from '../common/params';
 import { ChartPrintService } from './chart-print.service';
 import { EntriesService } from './entries.service';
 import {
+  AttestationResponse,
   CorrectionDto,
   DiagnosisDto,
   EntriesPage,
@@ -18,8 +19,10 @@ import {
   RecordQuery,
   RecordResponse,
   ResourceDto,
+  SealDto,
   SealQuery,
   SealResponse,
+  SignedCorrectionDto,
 } from './record.dto';
 import { RecordsService } from './records.service';
 import { SealingService } from './sealing.service';
@@ -147,14 +150,54 @@ export class RecordController {
     return this.records.remove(actor, id, version);
   }
 
+  @Post('records/:id/attestation')
+  @Roles('DOCTOR')
+  @Api('records', 'What the author of a draft signs who holds the own key', AttestationResponse, {
+    status: 201,
+    problems: ['not_found', 'record_sealed', 'conflict', 'log_halted'],
+  })
+  attestation(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<AttestationResponse> {
+    return this.sealing.prepare(actor, id);
+  }
+
   @Post('records/:id/seal')
   @Roles('DOCTOR')
+  @ApiBody({ type: SealDto, required: false })
   @Api('records', 'Seals a draft into the patient’s chain: from now on nothing changes it', SealResponse, {
     status: 201,
-    problems: ['not_found', 'erased', 'record_sealed', 'log_halted'],
+    problems: [
+      'not_found',
+      'erased',
+      'record_sealed',
+      'conflict',
+      'client_signature_required',
+      'version_stale',
+      'invalid_attestation',
+      'log_halted',
+    ],
   })
-  seal(@CurrentActor() actor: Actor, @IdParam('id') id: string, @Query() query: SealQuery): Promise<SealResponse> {
-    return this.sealing.seal(actor, id, query.wait);
+  seal(
+    @CurrentActor() actor: Actor,
+    @IdParam('id') id: string,
+    @Query() query: SealQuery,
+    @OptionalText('attestation') attestation: string | undefined,
+  ): Promise<SealResponse> {
+    return this.sealing.seal(actor, id, query.wait, attestation);
+  }
+
+  @Post('records/:id/corrections/attestation')
+  @Roles('DOCTOR')
+  @Api('records', 'What the author of a correction signs who holds the own key', AttestationResponse, {
+    status: 201,
+    problems: ['not_found', 'conflict', 'invalid_resource', 'log_halted'],
+  })
+  attestationOfCorrection(
+    @CurrentActor() actor: Actor,
+    @IdParam('id') id: string,
+    @Body() dto: CorrectionDto,
+    @ExactMember('resource') text: string | undefined,
+  ): Promise<AttestationResponse> {
+    return this.sealing.prepareCorrection(actor, id, dto, text);
   }
 
   @Post('records/:id/corrections')
@@ -162,13 +205,22 @@ export class RecordController {
   @Api('records', 'Adds to, corrects or retracts a sealed record by a new sealed record', SealResponse, {
     status: 201,
     idempotent: true,
-    problems: ['not_found', 'erased', 'conflict', 'invalid_resource', 'log_halted'],
+    problems: [
+      'not_found',
+      'erased',
+      'conflict',
+      'client_signature_required',
+      'version_stale',
+      'invalid_resource',
+      'invalid_attestation',
+      'log_halted',
+    ],
   })
   correct(
     @CurrentActor() actor: Actor,
     @IdParam('id') id: string,
     @Query() query: SealQuery,
-    @Body() dto: CorrectionDto,
+    @Body() dto: SignedCorrectionDto,
     @ExactMember('resource') text: string | undefined,
   ): Promise<SealResponse> {
     return this.sealing.correct(actor, id, dto, text, query.wait);

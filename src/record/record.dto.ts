@@ -16,6 +16,8 @@ const RESOURCE_EXAMPLE = {
   valueQuantity: { value: 38.5, unit: 'Cel', system: 'http://unitsofmeasure.org', code: 'Cel' },
 };
 
+const JWS_EXAMPLE = 'eyJhbGciOiJFZERTQSIsImtpZCI6Ii4uLiIsInR5cCI6ImJqd3QtYmxvY2srand0In0.eyJpc3MiOiIuLi4ifQ.c2lnbmF0dXJl';
+
 export class DiagnosisDto {
   /**
    * Code of the diagnosis; taken as given.
@@ -85,6 +87,16 @@ export class CorrectionDto {
   resource?: Record<string, unknown>;
 }
 
+/** A correction, with the signature of an author who holds the own key. */
+export class SignedCorrectionDto extends CorrectionDto {
+  /** Compact JWS over what the attestation route gave for this same correction; absent when this server signs. */
+  @IsOptional()
+  @IsString()
+  @Length(1, 4096)
+  @ApiProperty({ required: false, maxLength: 4096, example: JWS_EXAMPLE })
+  attestation?: string;
+}
+
 export class RecordQuery extends PageQuery {
   @IsOptional()
   @IsIn(['draft', 'sealed', 'erased'])
@@ -107,6 +119,13 @@ export class SealQuery {
   @IsOptional()
   @IsIn(PROVEN)
   wait: (typeof PROVEN)[number] = 'logged';
+}
+
+/** What `POST /records/{id}/seal` may carry. */
+export class SealDto {
+  /** Compact JWS of an author with a key of its own, over what the attestation route gave; absent when this server signs. */
+  @ApiProperty({ required: false, maxLength: 4096, example: JWS_EXAMPLE })
+  attestation?: string;
 }
 
 export class EntriesQuery extends PageQuery {
@@ -135,6 +154,40 @@ export class SealedPlace {
   /** Hex. */
   blockHash!: string;
   sealedAt!: string;
+}
+
+/** The newest block that the author had in view. */
+export class SeenResponse {
+  /** Height; -1 is the empty chain. */
+  h!: number;
+  /** Block hash, base64url. */
+  b!: string;
+}
+
+/** The payload of an attestation (docs/ledger-format.md, "Attestation"). */
+export class ClaimsResponse {
+  iss!: string;
+  sub!: string;
+  jti!: string;
+  ver!: number;
+  knd!: number;
+  iat!: number;
+  cmt!: string;
+  seen!: SeenResponse;
+}
+
+/** What an author signs who holds the own key. Check that `claims.cmt` is the commitment of `opening` to `payload`, and that `payload` is what you mean. */
+export class AttestationResponse {
+  recordId!: string;
+  /** The exact bytes that are to be sealed, base64. */
+  payload!: string;
+  /** 32 bytes, base64url: opens the commitment and decrypts nothing. */
+  opening!: string;
+  claims!: ClaimsResponse;
+  /** ASCII. Its Ed25519 signature, as base64url after a dot, completes the JWS. */
+  signingInput!: string;
+  /** Until when the signature is taken. */
+  expiresAt!: string;
 }
 
 /** Where a record was sealed, and what proves it. */

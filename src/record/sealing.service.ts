@@ -9,11 +9,12 @@ import { newId } from '../common/ids';
 import { withExtension } from '../common/json-text';
 import { KeyRing } from '../crypto/key-ring.service';
 import { insertRow, updateRows } from '../database/rows';
+import { recordIdIn, type ToBeSigned } from '../ledger/attestations.service';
 import { LedgerService, type SealedBlock, type SealInput } from '../ledger/ledger.service';
 import { ProofsService } from '../ledger/proofs.service';
 import type { Proven } from '../tlog/tlog.service';
 import { CLINICAL_TYPES } from './fhir-validation';
-import type { CorrectionDto, SealedPlace, SealResponse } from './record.dto';
+import type { AttestationResponse, CorrectionDto, SealedPlace, SealResponse, SignedCorrectionDto } from './record.dto';
 import { AttachmentEntity, RecordEntity } from './record.entity';
 import { RecordsService, recordTarget, sealedError } from './records.service';
 import { amendmentText, assertResource, attachmentExtension } from './resources';
@@ -42,8 +43,11 @@ export class SealingService {
     private readonly clock: Clock,
   ) {}
 
-  /** Seals a draft; its files' hashes become part of what is sealed (R30). Asked again, the author gets the same answer. */
-  async seal(actor: Actor, id: string, wait: Proven): Promise<SealResponse> {
+  /**
+   * Seals a draft; its files' hashes become part of what is sealed (R30). Asked again, the author gets the same answer.
+   * @param attestation the author's signature over what `prepare` gave, when the author signs with a key of its own
+   */
+  async seal(actor: Actor, id: string, wait: Proven, attestation?: string): Promise<SealResponse> {
     this.proofs.assertOffered(wait);
     const block = await this.access.change(actor, 'record.seal', recordTarget(id), async (tx, grant) => {
       const row = await this.records.find(tx, id);
@@ -54,12 +58,9 @@ export class SealingService {
         grant.note({ count: 0 }); // asked again: nothing was added
         return this.sealedAlready(tx, grant, row);
       }
-      const text = await this.withFiles(tx, grant, row, await this.records.draftText(tx, grant, row));
       const block = await this.ledger.seal(tx, grant, {
-        kind: 'record',
-        recordId: id,
-        version: row.version,
-        payload: Buffer.from(text, 'utf8'),
+        ...(await this.finished(tx, grant, row)),
+        ...(attestation !== undefined && { attestation }),
       });
       const changes = {
         status: 'sealed' as const,
@@ -75,33 +76,55 @@ export class SealingService {
     return this.settle(block, wait);
   }
 
+  /** What the author of a draft signs who holds the own key: `seal` takes the signature within ten minutes, as long as the draft stays as it is. */
+  prepare(actor: Actor, id: string): Promise<AttestationResponse> {
+    return this.access.prepare(actor, 'record.seal', recordTarget(id), async (tx, grant) => {
+      const row = await this.records.draft(tx, id, null);
+      return toBeSigned(await this.ledger.prepare(tx, grant, await this.finished(tx, grant, row)));
+    });
+  }
+
   /** Adds to, corrects or retracts a sealed record by a new sealed record that refers to it. `resourceText` is the exact text that was sent. */
-  async correct(actor: Actor, id: string, dto: CorrectionDto, resourceText: string | undefined, wait: Proven): Promise<SealResponse> {
-    if ((dto.kind === 'retraction') === (resourceText !== undefined))
-      throw invalid('resource', dto.kind === 'retraction' ? 'must be absent for a retraction' : 'is required');
+  async correct(actor: Actor, id: string, dto: SignedCorrectionDto, resourceText: string | undefined, wait: Proven): Promise<SealResponse> {
+    assertComplete(dto, resourceText);
+    const { attestation } = dto;
+    const recordId = attestation === undefined ? newId(this.clock.now()) : recordIdIn(attestation);
     this.proofs.assertOffered(wait);
     const correction = await this.access.change(actor, 'record.correct', recordTarget(id), async (tx, grant) => {
-      const original = await this.records.find(tx, id);
-      if (original.status === 'erased') throw new ApiError('erased');
-      if (original.status !== 'sealed' || original.blockHash === null) throw new ApiError('conflict', 'A draft is changed, not corrected');
-      const kind =
-        resourceText === undefined ? original.kind : assertResource(JSON.parse(resourceText), original.patientId, CLINICAL_TYPES);
-      const { kind: amendment, reason } = dto;
-      const text = amendmentText({ kind: amendment, amends: id, blockHash: original.blockHash, reason, resource: resourceText ?? null });
-      const recordId = newId(this.clock.now());
-      const seal: SealInput = {
-        kind: 'amendment',
-        recordId,
-        version: 1,
-        payload: Buffer.from(text, 'utf8'),
-        refHash: Buffer.from(original.blockHash, 'hex'),
-      };
-      const block = await this.ledger.seal(tx, grant, seal);
-      await this.insertSealed(tx, grant, { id: recordId, kind, amends: id, amendment }, block);
+      const { kind, seal } = await this.amendment(tx, id, dto, resourceText, recordId);
+      const block = await this.ledger.seal(tx, grant, { ...seal, ...(attestation !== undefined && { attestation }) });
+      await this.insertSealed(tx, grant, { id: recordId, kind, amends: id, amendment: dto.kind }, block);
       grant.note({ kind, subjectId: recordId });
       return toPlace(block);
     });
     return this.settle(correction, wait);
+  }
+
+  /** What the author of a correction signs who holds the own key: `correct` takes the signature within ten minutes, with the same correction. */
+  prepareCorrection(actor: Actor, id: string, dto: CorrectionDto, resourceText: string | undefined): Promise<AttestationResponse> {
+    assertComplete(dto, resourceText);
+    return this.access.prepare(actor, 'record.correct', recordTarget(id), async (tx, grant) => {
+      const { seal } = await this.amendment(tx, id, dto, resourceText, newId(this.clock.now()));
+      return toBeSigned(await this.ledger.prepare(tx, grant, seal));
+    });
+  }
+
+  /** A correction as it is sealed, under the id that its record will have. */
+  private async amendment(
+    tx: EntityManager,
+    id: string,
+    dto: CorrectionDto,
+    resourceText: string | undefined,
+    recordId: string,
+  ): Promise<{ kind: string; seal: SealInput }> {
+    const original = await this.records.find(tx, id);
+    if (original.status === 'erased') throw new ApiError('erased');
+    if (original.status !== 'sealed' || original.blockHash === null) throw new ApiError('conflict', 'A draft is changed, not corrected');
+    const kind = resourceText === undefined ? original.kind : assertResource(JSON.parse(resourceText), original.patientId, CLINICAL_TYPES);
+    const { kind: amendment, reason } = dto;
+    const text = amendmentText({ kind: amendment, amends: id, blockHash: original.blockHash, reason, resource: resourceText ?? null });
+    const refHash = Buffer.from(original.blockHash, 'hex');
+    return { kind, seal: { kind: 'amendment', recordId, version: 1, payload: Buffer.from(text, 'utf8'), refHash } };
   }
 
   /** Seals finished records one after another in the caller's transaction: all of them, or none. */
@@ -146,6 +169,12 @@ export class SealingService {
     await insertRow(tx, RecordEntity, row);
   }
 
+  /** A draft as it is sealed. */
+  private async finished(tx: EntityManager, grant: Grant, row: RecordEntity): Promise<SealInput> {
+    const text = await this.withFiles(tx, grant, row, await this.records.draftText(tx, grant, row));
+    return { kind: 'record', recordId: row.id, version: row.version, payload: Buffer.from(text, 'utf8') };
+  }
+
   private async withFiles(tx: EntityManager, grant: Grant, row: RecordEntity, text: string): Promise<string> {
     const files = await tx
       .getRepository(AttachmentEntity)
@@ -169,6 +198,22 @@ export class SealingService {
   }
 }
 
+function assertComplete({ kind }: CorrectionDto, resourceText: string | undefined): void {
+  if ((kind === 'retraction') === (resourceText !== undefined))
+    throw invalid('resource', kind === 'retraction' ? 'must be absent for a retraction' : 'is required');
+}
+
 function toPlace(block: SealedBlock): SealedPlace {
   return { ...block, sealedAt: isoTime(block.sealedAt) };
+}
+
+function toBeSigned({ recordId, payload, opening, claims, signingInput, expiresAt }: ToBeSigned): AttestationResponse {
+  return {
+    recordId,
+    payload: payload.toString('base64'),
+    opening: opening.toString('base64url'),
+    claims,
+    signingInput,
+    expiresAt: isoTime(expiresAt),
+  };
 }

@@ -31,6 +31,7 @@ export class PendingEntity {
 /** A leaf: what stands at this index, for ever. One thing has at most one leaf. Triggers refuse UPDATE and DELETE. */
 @Entity('log_leaf')
 @Index(['hash', 'logId'], { unique: true })
+@Index(['logId', 'leafIndex'], { where: '"kind" = 3' }) // events of keys: few among many, and none may be hidden
 export class LeafEntity {
   @PrimaryColumn({ type: 'integer' }) logId!: number;
   @PrimaryColumn({ type: 'integer' }) leafIndex!: number;

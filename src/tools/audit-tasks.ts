@@ -31,9 +31,9 @@ export class AuditHand {
   ) {}
 
   /** @param marks shared by all threads: first every chain is walked, then the logs are */
-  static async of(opened: AuditSource, mode: AuditMode, marks: LeafMarks): Promise<AuditHand> {
+  static of(opened: AuditSource, mode: AuditMode, marks: LeafMarks): AuditHand {
     const { source, keyRing, trust } = opened;
-    const context = await verificationContext(source.manager, keyRing, ROW_KEEPERS);
+    const context = verificationContext(source.manager, keyRing, ROW_KEEPERS);
     const provers = new LogProvers(source.manager, (origin) => trust.policyFor(origin));
     const leaves = { marks, ...(mode.proveLeaves && { proverOf: (logId: number) => provers.of(logId) }) };
     return new AuditHand(opened, { ...context, leaves, signatures: !mode.hashesOnly }, marks);

@@ -10,7 +10,7 @@ import type { WorkerSetup } from './audit-pool';
 async function main(): Promise<void> {
   const { setup, mode, bits } = workerData as WorkerSetup;
   const opened = await openAuditSource(setup);
-  const hand = await AuditHand.of(opened, mode, new LeafMarks(bits));
+  const hand = AuditHand.of(opened, mode, new LeafMarks(bits));
   parentPort?.on('message', (bytes: Uint8Array | null) => {
     if (bytes === null) return void opened.source.destroy().then(() => parentPort?.close());
     // V8's own form keeps buffers as buffers, which a plain message does not.

@@ -52,7 +52,7 @@ test('every migration but the first is undone and done again; the first refuses,
 });
 
 describe('SEC-51 SEC-97 the database itself refuses to change what is sealed or on the trail', () => {
-  const sealed = ['audit_event', 'ledger_block', 'ledger_content', 'author_key', 'consent', 'trail_batch'];
+  const sealed = ['audit_event', 'ledger_block', 'ledger_content', 'author_key', 'key_event', 'consent', 'trail_batch'];
   const published = ['log_leaf', 'log_tile', 'log_checkpoint', 'log_cosignature', 'log_incarnation'];
   const appendOnly = [...sealed, ...published];
   /** A row of zeros and empty texts: enough for the triggers. */

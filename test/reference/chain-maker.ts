@@ -33,6 +33,8 @@ export interface BlockPlan {
   readonly author?: TestAuthor | null;
   /** Height of the block that the author saw; the previous one by default. */
   readonly saw?: number;
+  /** Time of signing by the author's clock, seconds. */
+  readonly iat?: number;
   readonly header?: Partial<BlockHeader>;
 }
 
@@ -67,7 +69,8 @@ export class ChainMaker {
     const commit = payload === null ? ZERO_HASH : contentCommit(opening(recordKey), payload);
     const kind = BlockKind[plan.kind ?? 'record'];
     const author = plan.author === undefined ? this.author : plan.author;
-    const attestation = author === null ? null : this.attest(author, { recordId, kind, commit, saw: plan.saw ?? height - 1 });
+    const attestation =
+      author === null ? null : this.attest(author, { recordId, kind, commit, saw: plan.saw ?? height - 1, iat: plan.iat ?? 1_760_000_000 });
     const header = encodeHeader({
       kind,
       ledgerId: this.ledgerId,
@@ -104,14 +107,14 @@ export class ChainMaker {
     return chain;
   }
 
-  private attest(author: TestAuthor, block: { recordId: string; kind: BlockKind; commit: Buffer; saw: number }): string {
+  private attest(author: TestAuthor, block: { recordId: string; kind: BlockKind; commit: Buffer; saw: number; iat: number }): string {
     const claims = {
       iss: this.origin,
       sub: b64u(this.chainId),
       jti: block.recordId,
       ver: 1,
       knd: block.kind,
-      iat: 1_760_000_000,
+      iat: block.iat,
       cmt: b64u(block.commit),
       seen: { h: block.saw, b: b64u(this.hashAt(block.saw)) },
     };

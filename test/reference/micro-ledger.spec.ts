@@ -3,10 +3,11 @@ import { sha256 } from '../../src/ledger/core/bytes';
 import { createChainVerifier } from '../../src/ledger/core/chain';
 import { contentCommit, opening } from '../../src/ledger/core/content';
 import { BlockHeader, BlockKind, blockHash, decodeHeader, encodeHeader, genesisHash, ledgerId } from '../../src/ledger/core/header';
-import { ChainMaker, bytesOf } from './chain-maker';
-import { walk } from './chain-walk';
 import {
   MicroHeader,
+  microBackdatedAt,
+  microClockDiffers,
+  microKeyCode,
   microBlockHash,
   microBrokenAt,
   microCommit,
@@ -17,6 +18,8 @@ import {
   microOpening,
 } from './micro-ledger';
 import { microSha256 } from './micro-ledger';
+import { ChainMaker, bytesOf } from './chain-maker';
+import { said, sealedWith, stranger, walk } from './chain-walk';
 
 const bytes = (size: number): fc.Arbitrary<Buffer> =>
   fc.uint8Array({ minLength: size, maxLength: size }).map((array) => Buffer.from(array));
@@ -148,6 +151,51 @@ describe('the ledger core agrees with a second implementation', () => {
         expect(report.findings.map(({ height }) => height)).toEqual(expected.missing);
         expect(report.erased.map(({ height, erasedBy }) => `${height} by ${erasedBy}`).sort()).toEqual(expected.erased.sort());
         expect(report.verdict).toBe(expected.missing.length > 0 ? 'INCOMPLETE' : expected.erased.length > 0 ? 'ERASED' : 'VALID');
+      }),
+    );
+  });
+
+  it('which blocks are backdated', () => {
+    const times = fc.array(fc.integer({ min: 0, max: 3_000_000 }), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(times, (sealed) => {
+        const chain = new ChainMaker();
+        for (const sealedAt of sealed) chain.add({ kind: 'open-chain', payload: null, author: null, header: { sealedAt } });
+        const late = walk(chain).findings.flatMap(({ field, height }) => (field === 'header.sealedAt' ? [height] : []));
+        expect(late).toEqual(microBackdatedAt(chain.blocks.map((block) => micro(decodeHeader(block.header)))));
+      }),
+    );
+  });
+
+  it('whether the clocks of author and server agree', () => {
+    const base = 1_760_000_000;
+    const edge = fc.constantFrom(-600, 600).chain((off) => fc.integer({ min: off - 1, max: off + 1 }));
+    fc.assert(
+      fc.property(fc.oneof(edge, fc.integer({ min: -2000, max: 2000 })), fc.nat(999), (off, ms) => {
+        const chain = sealedWith({ iat: base + off, header: { sealedAt: base * 1000 + ms } });
+        expect(said(walk(chain))).toEqual(microClockDiffers(base + off, base * 1000 + ms) ? ['ATTESTATION_INVALID attestation.iat@3'] : []);
+      }),
+    );
+  });
+
+  it('when a key counts', () => {
+    const place = fc.option(fc.nat(6));
+    const chain = sealedWith({ author: stranger });
+    fc.assert(
+      fc.property(place, place, place, (registered, revoked, at) => {
+        fc.pre(registered === null || revoked === null || registered < revoked);
+        const number = (value: number | null): number | undefined => value ?? undefined;
+        const events = (value: number | null) => (kid: string) => (kid === stranger.kid ? number(value) : undefined);
+        const keyOrder = {
+          placeOf: (hash: Buffer) => (hash.equals(chain.head.hash) ? number(at) : 0),
+          registeredAt: events(registered),
+          revokedAt: events(revoked),
+        };
+        const keyOf = (kid: string) => (kid === stranger.kid ? stranger.jwk : chain.author.jwk);
+        const code = microKeyCode({ registered, revoked }, at);
+        expect(said(walk(chain, chain.blocks, chain.head, { keyOf, keyOrder }))).toEqual(
+          code === null ? [] : [`${code} header.authorKeyId@3`],
+        );
       }),
     );
   });

@@ -96,3 +96,29 @@ export function microErased(
   });
   return { missing, erased };
 }
+
+const TEN_MINUTES = 600_000;
+
+/** The heights whose time of sealing lies more than ten minutes behind that of some block below. */
+export function microBackdatedAt(headers: readonly MicroHeader[]): number[] {
+  return headers.flatMap(({ sealedAt }, height) =>
+    headers.slice(0, height).some((below) => below.sealedAt - sealedAt > TEN_MINUTES) ? [height] : [],
+  );
+}
+
+/** Whether a time of signing (s) is too far from the time of sealing (ms). */
+export const microClockDiffers = (iat: number, sealedAt: number): boolean =>
+  iat * 1000 < sealedAt - TEN_MINUTES || iat * 1000 > sealedAt + TEN_MINUTES;
+
+/** What the log says about one key: the places of its two events; null when there is none. Places are those of a tape that is only written at its end. */
+export interface MicroKey {
+  readonly registered: number | null;
+  readonly revoked: number | null;
+}
+
+/** The code for a block that stands at `place` of the tape (null: nowhere) under this key, or null when it counts. */
+export function microKeyCode(key: MicroKey, place: number | null): 'KEY_UNKNOWN' | 'KEY_REVOKED' | null {
+  if (key.revoked !== null && (place === null || place > key.revoked)) return 'KEY_REVOKED';
+  if (key.registered !== null && place !== null && place < key.registered) return 'KEY_UNKNOWN';
+  return null;
+}

@@ -1,5 +1,7 @@
+import { testAuthor } from '../reference/chain-maker';
 import { ForeignLog } from './foreign-log';
 import type { RequestOptions } from './api-client';
+import { AuthorClient, keyRegistration } from './author-client';
 import type { Caller } from './role-table';
 import {
   activate,
@@ -151,6 +153,21 @@ export class RoleScene {
 
   async patientWithoutAccount(): Promise<string> {
     return (await this.world.doctorA.api.post<{ patient: { id: string } }>('/patients', profile())).body.patient.id;
+  }
+
+  /** A doctor of hospital A who has sealed something, and the thumbprint of the key that this made. */
+  async signer(): Promise<{ doctor: Person; kid: string }> {
+    const { hospitalA } = this.world;
+    const doctor = await addDoctor(this.world, hospitalA, 'Dr. Signer');
+    await sealedDiagnosis(doctor, this.patient);
+    const keys = await hospitalA.api.get<{ items: { kid: string; accountId: string }[] }>('/ledger/keys?limit=100');
+    return { doctor, kid: keys.body.items.find((key) => key.accountId === doctor.id)?.kid ?? '' };
+  }
+
+  /** A doctor of hospital A whose own client keeps the key. */
+  async keyHolder(): Promise<Person> {
+    const doctor = await addDoctor(this.world, this.world.hospitalA, 'Dr. Own Key');
+    return (await AuthorClient.register(doctor, this.world.hospitalA, newUsername('key'))).doctor;
   }
 
   async versionOf(path: string): Promise<string> {
@@ -338,7 +355,17 @@ const PLANS: Readonly<Record<string, Maker>> = {
   'GET /api/v1/records/{id}/bundle': onRecord('/bundle'),
   'PUT /api/v1/records/{id}': onRecord('', (id) => ({ resource: condition(id) }), IF_FIRST),
   'DELETE /api/v1/records/{id}': onRecord('', undefined, IF_FIRST),
+  'POST /api/v1/records/{id}/attestation': onRecord('/attestation'),
+  'POST /api/v1/records/{id}/attestation (draft)': async (scene, caller) => {
+    const holder = caller === 'author' ? await scene.keyHolder() : scene.world.doctorA;
+    return { path: `/records/${await draftDiagnosis(holder, scene.patient)}/attestation`, ...(caller === 'author' && { as: holder }) };
+  },
   'POST /api/v1/records/{id}/seal': onRecord('/seal'),
+  'POST /api/v1/records/{id}/corrections/attestation': async (scene, caller) => ({
+    path: `/records/${await scene.record('sealed')}/corrections/attestation`,
+    body: { kind: 'retraction', reason: 'mine' },
+    ...((caller === 'author' || caller === 'colleague') && { as: await scene.keyHolder() }),
+  }),
   'POST /api/v1/records/{id}/corrections': onRecord('/corrections', (id) => ({
     kind: 'addendum',
     reason: 'new finding',
@@ -372,6 +399,16 @@ const PLANS: Readonly<Record<string, Maker>> = {
   'GET /api/v1/activity': at(`/activity?date=${day}`),
   'GET /api/v1/ledger/status': at('/ledger/status'),
   'GET /api/v1/ledger/keys': at('/ledger/keys'),
+  'POST /api/v1/ledger/keys': async (scene, caller) => {
+    const person = await scene.double(caller === 'nobody' ? 'author' : caller);
+    const hospital = caller === 'DOCTOR elsewhere' ? scene.world.hospitalB : scene.world.hospitalA;
+    const body = await keyRegistration(hospital, person?.id ?? '', testAuthor(newUsername('key')));
+    return { path: '/ledger/keys', body, ...(caller !== 'nobody' && person && { as: person }) };
+  },
+  'POST /api/v1/ledger/keys/{kid}/revocation': async (scene, caller) => {
+    const { doctor, kid } = await scene.signer();
+    return { path: `/ledger/keys/${kid}/revocation`, body: { reason: 'lost' }, ...(caller === 'author' && { as: doctor }) };
+  },
   'GET /api/v1/ledger/patients/{id}/chain': (scene) => ({ path: `/ledger/patients/${scene.patient}/chain` }),
   'GET /api/v1/ledger/patients/{id}/export': (scene) => ({ path: `/ledger/patients/${scene.patient}/export` }),
   'POST /api/v1/ledger/patients/{id}/verify': (scene) => ({ path: `/ledger/patients/${scene.patient}/verify` }),

@@ -105,8 +105,11 @@ PUT    /api/v1/records/{id}                            | draft           | 401  
 PUT    /api/v1/records/{id}                            | sealed          | 401    403   .     .     .     409   .     404   403   .     |
 DELETE /api/v1/records/{id}                            | draft           | 401    403   .     204   404   204   404   .     403   .     |
 DELETE /api/v1/records/{id}                            | sealed          | 401    403   .     409   404   409   .     404   403   .     |
+POST   /api/v1/records/{id}/attestation                | draft           | 401    403   .     .     .     201   404   .     403   .     |
+POST   /api/v1/records/{id}/attestation                | sealed          | 401    403   .     .     .     409   .     404   403   .     |
 POST   /api/v1/records/{id}/seal                       | draft           | 401    403   .     .     .     201   404   .     403   .     |
 POST   /api/v1/records/{id}/seal                       | sealed          | 401    403   .     .     .     201   409   404   403   .     |
+POST   /api/v1/records/{id}/corrections/attestation    | sealed          | 401    403   .     .     .     201   .     404   403   .     |
 POST   /api/v1/records/{id}/corrections                | draft           | 401    403   .     .     .     409   404   .     403   .     |
 POST   /api/v1/records/{id}/corrections                | sealed          | 401    403   .     .     .     201   .     404   403   .     |
 POST   /api/v1/records/{id}/attachments                | draft           | 401    403   .     .     .     201   404   .     403   .     |
@@ -132,6 +135,8 @@ GET    /api/v1/audit/events/{id}/proof                 | of PAT.         | 401  
 GET    /api/v1/activity                                |                 | 401    200   .     .     .     403   .     .     .     .     |
 GET    /api/v1/ledger/status                           |                 | 401    200   .     .     .     403   .     .     .     .     |
 GET    /api/v1/ledger/keys                             |                 | 401    200   .     .     .     403   .     .     .     .     |
+POST   /api/v1/ledger/keys                             |                 | 401    403   .     .     .     201   .     .     403   .     |
+POST   /api/v1/ledger/keys/{kid}/revocation            | of the author   | 401    201   403   201   404   201   404   .     .     .     |
 GET    /api/v1/ledger/patients/{id}/chain              |                 | 401    200   .     .     404   200   .     404   200   404   |
 GET    /api/v1/ledger/patients/{id}/export             |                 | 401    403   200   .     404   200   .     404   200   404   |
 POST   /api/v1/ledger/patients/{id}/verify             |                 | 401    200   .     .     404   200   .     404   200   404   |

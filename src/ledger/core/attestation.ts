@@ -1,7 +1,8 @@
-import { KeyObject, sign, verify } from 'node:crypto';
-import { FormatError, HASH_BYTES, ID_BYTES, b64u, b64uDecode, isU32, isUuid } from './bytes';
+import type { KeyObject } from 'node:crypto';
+import { FormatError, HASH_BYTES, ID_BYTES, b64uDecode, isU32, isUuid } from './bytes';
 import { BlockKind, isBlockKind, isOrigin } from './header';
 import { AuthorKey, PublicJwk, authorKey } from './jwk';
+import { jwsFits, signJws, signingInputOf, splitJws } from './jws';
 
 /** What the author of a block signs: the payload of the JWS, in this order and with no other member. */
 export interface AttestationClaims {
@@ -37,10 +38,7 @@ export interface ParsedAttestation {
 export type AttestationResult =
   { readonly valid: true; readonly claims: AttestationClaims } | { readonly valid: false; readonly field: string; readonly reason: string };
 
-/** Longest accepted JWS, in characters; a real one has about 600. */
-const MAX_JWS = 4096;
-const SIGNATURE_BYTES = 64;
-const PROTECTED = /^\{"alg":"EdDSA","kid":"([A-Za-z0-9_-]{43})","typ":"bjwt-block\+jwt"\}$/;
+const TYPE = 'bjwt-block+jwt';
 
 /**
  * Signs claims as a compact JWS (RFC 7515 section 7.1, EdDSA of RFC 8037). Its ASCII is stored verbatim and hashed into the header.
@@ -49,9 +47,16 @@ const PROTECTED = /^\{"alg":"EdDSA","kid":"([A-Za-z0-9_-]{43})","typ":"bjwt-bloc
  */
 export function signAttestation(claims: AttestationClaims, privateKey: KeyObject, kid: string): string {
   b64uDecode(kid, 'attestation.kid', HASH_BYTES);
-  const payload = serialise(checkClaims(claims));
-  const input = `${protectedPart(kid)}.${b64u(Buffer.from(payload, 'utf8'))}`;
-  return `${input}.${b64u(sign(null, Buffer.from(input, 'ascii'), privateKey))}`;
+  return signJws(TYPE, kid, serialise(checkClaims(claims)), privateKey);
+}
+
+/**
+ * What an author signs who signs elsewhere: the ASCII over which {@link signAttestation} would make its signature; a dot and the base64url of the 64
+ * bytes complete the JWS. @throws FormatError on claims or a kid that no verifier would accept
+ */
+export function attestationInput(claims: AttestationClaims, kid: string): string {
+  b64uDecode(kid, 'attestation.kid', HASH_BYTES);
+  return signingInputOf(TYPE, kid, serialise(checkClaims(claims)));
 }
 
 /**
@@ -60,16 +65,8 @@ export function signAttestation(claims: AttestationClaims, privateKey: KeyObject
  * other spellings of a number or a text. @throws FormatError whose `field` is `attestation` or `attestation.<part>`
  */
 export function parseAttestation(jws: string): ParsedAttestation {
-  if (jws.length > MAX_JWS) throw new FormatError('attestation', `has more than ${MAX_JWS} characters`);
-  const [head, body, tail, ...rest] = jws.split('.');
-  if (head === undefined || body === undefined || tail === undefined || rest.length > 0) {
-    throw new FormatError('attestation', 'is not three parts');
-  }
-  const kid = PROTECTED.exec(b64uDecode(head, 'attestation.protected').toString('latin1'))?.[1];
-  if (kid === undefined) throw new FormatError('attestation.protected', 'is not the one accepted header');
-  b64uDecode(kid, 'attestation.kid', HASH_BYTES);
-  const claims = parseClaims(b64uDecode(body, 'attestation.payload'));
-  return { kid, claims, signingInput: `${head}.${body}`, signature: b64uDecode(tail, 'attestation.signature', SIGNATURE_BYTES) };
+  const { payload, ...rest } = splitJws(jws, TYPE, 'attestation');
+  return { ...rest, claims: parseClaims(payload) };
 }
 
 /**
@@ -90,12 +87,8 @@ export function verifyAttestation(jws: string, publicJwk: PublicJwk): Attestatio
 }
 
 /** Whether the Ed25519 signature (RFC 8032, cofactorless, S below the group order) of a parsed JWS fits. */
-export function signatureFits(parsed: ParsedAttestation, { key }: AuthorKey): boolean {
-  return verify(null, Buffer.from(parsed.signingInput, 'ascii'), key, parsed.signature);
-}
-
-function protectedPart(kid: string): string {
-  return b64u(Buffer.from(`{"alg":"EdDSA","kid":"${kid}","typ":"bjwt-block+jwt"}`, 'ascii'));
+export function signatureFits(parsed: ParsedAttestation, key: AuthorKey): boolean {
+  return jwsFits(parsed, key);
 }
 
 function parseClaims(bytes: Buffer): AttestationClaims {

@@ -1,7 +1,7 @@
 import { HASH_BYTES, FormatError, b64u, isBytes, isU32, isUuid, sha256 } from './bytes';
 import { ContentPlace, contentCommit, decryptContent, opening } from './content';
 import { AttestationClaims, ParsedAttestation, parseAttestation, signatureFits } from './attestation';
-import { BlockHeader, BlockKind, isZero } from './header';
+import { BlockHeader, BlockKind, blockHash, isZero } from './header';
 import { AuthorKey, PublicJwk, authorKey } from './jwk';
 import { FindingCode } from './verdict';
 
@@ -28,12 +28,27 @@ export interface StoredBlock {
 /** Notes one finding about the block at hand. */
 export type Say = (code: FindingCode, field: string) => void;
 
+/**
+ * How far a clock may be off, ms: the author's `iat` from the `sealedAt` of its block, and a `sealedAt` behind the highest one below it. Ten minutes
+ * are enough for clocks that nobody tends, and too few to slip a block into another day.
+ */
+export const CLOCK_LEEWAY_MS = 600_000;
+
+/** Where the log puts blocks and the events of keys, as numbers that rise in the order of the log. Undefined: it is not in the log. */
+export interface KeyOrder {
+  readonly placeOf: (blockHash: Buffer) => number | undefined;
+  readonly registeredAt: (kid: string) => number | undefined;
+  readonly revokedAt: (kid: string) => number | undefined;
+}
+
 /** What the checks of one block need to know about its ledger, its chain and the blocks below. */
 export interface BlockContext {
   readonly ledgerId: Buffer;
   readonly chainId: Buffer;
   readonly signatures: boolean;
   readonly keyOf: (kid: string) => PublicJwk | undefined;
+  /** Without it keys are taken as registered for ever. */
+  readonly keyOrder?: KeyOrder;
   /** Whether `hash` (base64url) is the block at `height` of this chain, below the block at hand. */
   readonly wasBelow: (height: number, hash: string) => boolean;
 }
@@ -110,6 +125,7 @@ export function checkAttestation(row: StoredBlock, header: BlockHeader, context:
   if (parsed.kid !== b64u(header.authorKeyId)) return say('ATTESTATION_INVALID', 'attestation.kid');
   for (const claim of foreignClaims(parsed.claims, row, header, context)) say('ATTESTATION_INVALID', `attestation.${claim}`);
   checkSignature(parsed, context, say);
+  if (context.keyOrder) checkOrder(parsed.kid, blockHash(row.header), context.keyOrder, say);
 }
 
 function parsedOrSay(jws: string, say: Say): ParsedAttestation | undefined {
@@ -124,16 +140,30 @@ function parsedOrSay(jws: string, say: Say): ParsedAttestation | undefined {
 
 /** The claims that are about something else than this block: what a replayed attestation gives itself away by. */
 function foreignClaims(claims: AttestationClaims, row: StoredBlock, header: BlockHeader, context: BlockContext): string[] {
-  const fits: Record<Exclude<keyof AttestationClaims, 'iat'>, boolean> = {
+  const fits: Record<keyof AttestationClaims, boolean> = {
     iss: sha256(claims.iss).equals(context.ledgerId),
     sub: claims.sub === b64u(context.chainId),
     jti: claims.jti === row.recordId,
     ver: claims.ver === row.version,
     knd: claims.knd === header.kind,
+    iat: isNear(claims.iat, header.sealedAt),
     cmt: claims.cmt === b64u(header.contentCommit),
     seen: context.wasBelow(claims.seen.h, claims.seen.b),
   };
   return Object.entries(fits).flatMap(([claim, fit]) => (fit ? [] : [claim]));
+}
+
+/** Whether a time of signing, in seconds, is close enough to a time of sealing, in ms. */
+export function isNear(iat: number, sealedAt: number): boolean {
+  return Math.abs(iat * 1000 - sealedAt) <= CLOCK_LEEWAY_MS;
+}
+
+/** A key counts from its registration to its revocation, by the order of the log and nobody's clock. What is in no log came after all that is. */
+function checkOrder(kid: string, hash: Buffer, order: KeyOrder, say: Say): void {
+  const place = order.placeOf(hash) ?? Infinity;
+  const [from, until] = [order.registeredAt(kid), order.revokedAt(kid)];
+  if (from !== undefined && place < from) say('KEY_UNKNOWN', 'header.authorKeyId');
+  if (until !== undefined && place > until) say('KEY_REVOKED', 'header.authorKeyId');
 }
 
 function checkSignature(parsed: ParsedAttestation, context: BlockContext, say: Say): void {

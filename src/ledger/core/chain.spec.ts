@@ -193,3 +193,65 @@ describe('hostile rows', () => {
     expect(() => createChainVerifier({ ...options, chainId: Buffer.alloc(15) })).toThrow(RangeError);
   });
 });
+
+describe('time', () => {
+  const MINUTES = 60_000;
+  const start = 1_760_000_000_000;
+  const at = (minutes: number): Partial<BlockPlan> => ({
+    iat: (start + minutes * MINUTES) / 1000,
+    header: { sealedAt: start + minutes * MINUTES },
+  });
+  const sealedAtMinutes = (...minutes: number[]): string[] => {
+    const chain = ChainMaker.withRecords(1);
+    for (const item of minutes) chain.add(at(item));
+    return said(walk(chain));
+  };
+
+  it('clocks may be ten minutes off', () => {
+    expect(sealedAtMinutes(20, 10, 15, 60, 50)).toEqual([]);
+  });
+
+  it('ATTACK backdate a block', () => {
+    expect(sealedAtMinutes(60, 49, 60)).toEqual(['HEADER_MISMATCH header.sealedAt@3']);
+  });
+
+  it('ATTACK backdate in small steps', () => {
+    expect(sealedAtMinutes(60, 52, 44, 36)).toEqual(['HEADER_MISMATCH header.sealedAt@4', 'HEADER_MISMATCH header.sealedAt@5']);
+  });
+
+  it('ATTACK seal an old or a future signature', () => {
+    const sealed = (iat: number): string[] => said(walk(sealedWith({ iat: start / 1000 + iat })));
+    expect(sealed(600)).toEqual([]);
+    for (const off of [-601, 601, -86_400]) expect(sealed(off)).toEqual(['ATTESTATION_INVALID attestation.iat@3']);
+  });
+});
+
+describe('the order of the log', () => {
+  const chain = ChainMaker.withRecords(4);
+  const { kid } = chain.author;
+  /** Height h of the chain is leaf 10 h. */
+  const ordered = (registered: number | undefined, revoked: number | undefined): string[] => {
+    const events = (place: number | undefined) => (asked: string) => (asked === kid ? place : undefined);
+    const placeOf = (hash: Buffer): number => 10 * chain.blocks.findIndex((block) => block.blockHash.equals(hash));
+    return said(
+      walk(chain, chain.blocks, chain.head, { keyOrder: { placeOf, registeredAt: events(registered), revokedAt: events(revoked) } }),
+    );
+  };
+
+  it('what a key signed before its revocation stays valid', () => {
+    expect(ordered(5, 45)).toEqual([]);
+  });
+
+  it('ATTACK sign with a revoked key', () => {
+    expect(ordered(5, 25)).toEqual(['KEY_REVOKED header.authorKeyId@3', 'KEY_REVOKED header.authorKeyId@4']);
+  });
+
+  it('a block that is in no log came after every revocation', () => {
+    const keyOrder = { placeOf: () => undefined, registeredAt: () => 1, revokedAt: () => 1e9 };
+    expect(said(walk(chain, chain.blocks, chain.head, { keyOrder }))).toHaveLength(4);
+  });
+
+  it('ATTACK register the key after the block', () => {
+    expect(ordered(25, undefined)).toEqual(['KEY_UNKNOWN header.authorKeyId@1', 'KEY_UNKNOWN header.authorKeyId@2']);
+  });
+});

@@ -1,11 +1,11 @@
 import { FormatError, HASH_BYTES, ID_BYTES, b64u, isBytes, isUuid, requireBytes } from './bytes';
-import { BlockContext, Say, StoredBlock, checkAttestation, checkContent, malformedColumn } from './block';
+import { BlockContext, CLOCK_LEEWAY_MS, KeyOrder, Say, StoredBlock, checkAttestation, checkContent, malformedColumn } from './block';
 import { BlockHeader, BlockKind, blockHash, decodeHeader, genesisHash } from './header';
 import { PublicJwk } from './jwk';
 import { SeenHashes } from './seen-hashes';
 import { ChainHead, ChainReport, Erasure, Finding, MAX_FINDINGS, Verdict } from './verdict';
 
-export type { StoredBlock } from './block';
+export type { KeyOrder, StoredBlock } from './block';
 
 export interface ChainVerifierOptions {
   /** SHA-256 of the origin that the chain must belong to. */
@@ -13,6 +13,8 @@ export interface ChainVerifierOptions {
   readonly chainId: Buffer;
   /** The registered key of a thumbprint (base64url). Asked for every block; keep an in-memory map behind it. */
   readonly keyOf: (kid: string) => PublicJwk | undefined;
+  /** What the log says about when keys counted; without it revocations are not seen. Asked for every signed block. */
+  readonly keyOrder?: KeyOrder;
   /**
    * False is for quick checks between full ones: it leaves out what stands inside the attestations (claims, key and Ed25519 signature, some
    * 160 µs a block) and still holds their stored bytes against the header. Default true.
@@ -61,14 +63,17 @@ class ChainWalk implements ChainVerifier {
   private finished = false;
   private blocks = 0;
   private nextHeight = 0;
+  /** The highest time of sealing so far, ms. */
+  private latest = 0;
   private prevHash: Buffer;
   private readonly genesis: Buffer;
 
   constructor(private readonly options: ChainVerifierOptions) {
     this.genesis = this.prevHash = genesisHash(options.ledgerId, options.chainId);
     this.seen = new SeenHashes(this.genesis);
-    const { ledgerId, chainId, keyOf, signatures = true } = options;
-    this.context = { ledgerId, chainId, keyOf, signatures, wasBelow: (height, hash) => this.seen.has(height, hash) };
+    const { ledgerId, chainId, keyOf, keyOrder, signatures = true } = options;
+    const wasBelow = (height: number, hash: string): boolean => this.seen.has(height, hash);
+    this.context = { ledgerId, chainId, keyOf, ...(keyOrder && { keyOrder }), signatures, wasBelow };
   }
 
   push(block: StoredBlock): void {
@@ -137,6 +142,8 @@ class ChainWalk implements ChainVerifier {
     if (header.height !== block.height) say('HEADER_MISMATCH', 'header.height');
     if (block.prevHash !== undefined && !block.prevHash.equals(header.prevHash)) say('HEADER_MISMATCH', 'prevHash');
     if (!header.prevHash.equals(this.prevHash)) say('BROKEN_LINK', 'header.prevHash');
+    if (header.sealedAt + CLOCK_LEEWAY_MS < this.latest) say('HEADER_MISMATCH', 'header.sealedAt');
+    this.latest = Math.max(this.latest, header.sealedAt);
   }
 
   /** The genesis hash stands for everything below. A content that is still there is not deleted yet: sealing comes first, deleting after. */

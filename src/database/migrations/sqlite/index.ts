@@ -1,6 +1,7 @@
 import { Initial1795345000000 } from './1795345000000-initial';
 import { SealedTables1795345000001 } from './1795345000001-sealed-tables';
 import { Log1795345000002 } from './1795345000002-log';
+import { AuthorKeys1795345000003 } from './1795345000003-author-keys';
 import { Erasure1795345000004 } from './1795345000004-erasure';
 import { TrailBatches1795345000005 } from './1795345000005-trail-batches';
 import { Witness1795345000012 } from './1795345000012-witness';
@@ -11,6 +12,7 @@ export const sqliteMigrations = [
   Initial1795345000000,
   SealedTables1795345000001,
   Log1795345000002,
+  AuthorKeys1795345000003,
   Erasure1795345000004,
   TrailBatches1795345000005,
   Witness1795345000012,

@@ -1,0 +1,84 @@
+import type { EntityManager } from 'typeorm';
+import { selectRows } from '../database/rows';
+import { keyLeaves, placesOf } from '../tlog/places';
+import type { KeyOrder } from './core/block';
+import { blockHash } from './core/header';
+import { keyEventHash } from './core/key-event';
+import type { PublicJwk } from './core/jwk';
+import type { Finding } from './core/verdict';
+import { KeyEventEntity } from './ledger.entity';
+import { authorKidOf, type LoggedKey, loggedKeys } from './logged-keys';
+
+interface PageRow {
+  readonly height: number;
+  readonly header: Buffer;
+  readonly recordId: string;
+}
+
+/**
+ * The keys that the blocks at hand were signed with, as the log of the chain's hospital has them. A walk turns to each page of rows before it looks at
+ * them, so it knows a key that was registered while it was under way, and needs memory for one page.
+ */
+export class PageKeys {
+  private keys = new Map<string, LoggedKey>();
+  private order = new Map<string, number>();
+  private readonly told = new Set<string>();
+
+  constructor(
+    private readonly manager: EntityManager,
+    private readonly hospitalId: string,
+    private readonly origin: string,
+  ) {}
+
+  /**
+   * Turns to the next rows of the chain.
+   * @returns what the server's own rows of these keys say otherwise than the log, once for a key
+   */
+  async turn(rows: readonly PageRow[]): Promise<Finding[]> {
+    const signed = rows.flatMap((row) => {
+      const kid = Buffer.isBuffer(row.header) ? authorKidOf(row.header) : undefined;
+      return kid === undefined ? [] : [{ ...row, kid }];
+    });
+    this.keys = await loggedKeys(this.manager, this.hospitalId, this.origin, [...new Set(signed.map(({ kid }) => kid))]);
+    const hashes = signed.map(({ header }) => blockHash(header));
+    const places = await placesOf(this.manager, this.hospitalId, 'block', hashes);
+    this.order = new Map([...places].map(([hash, place]) => [hash, place.order]));
+    return signed.flatMap(({ kid, height, recordId }): Finding[] => {
+      const field = this.keys.get(kid)?.misfit;
+      if (field === undefined || this.told.has(kid)) return [];
+      this.told.add(kid);
+      return [{ code: 'CONTENT_MISMATCH', height, field, recordId }];
+    });
+  }
+
+  /** The public key that the log registered, if the server's row still holds it. */
+  readonly keyOf = (kid: string): PublicJwk | undefined => {
+    const row = this.keys.get(kid)?.row;
+    return row ? { kty: 'OKP', crv: 'Ed25519', x: row.x } : undefined;
+  };
+
+  readonly keyOrder: KeyOrder = {
+    placeOf: (hash) => this.order.get(hash.toString('hex')),
+    registeredAt: (kid) => this.keys.get(kid)?.registered.place.order,
+    revokedAt: (kid) => this.keys.get(kid)?.revoked?.place.order,
+  };
+}
+
+/**
+ * Says whether an event about a key stands in the log of a hospital and its body is gone or altered: a revocation could be hidden so. Looked up once
+ * for a hospital.
+ */
+export function hiddenEventsOf(manager: EntityManager): (hospitalId: string) => Promise<boolean> {
+  const known = new Map<string, Promise<boolean>>();
+  const look = async (hospitalId: string): Promise<boolean> => {
+    const leaves = await keyLeaves(manager, hospitalId); // before the rows: an event has its row before its leaf
+    const rows = await selectRows(manager, KeyEventEntity, 'hospitalId', [hospitalId]);
+    const bodies = new Set(rows.map((row) => keyEventHash(String(row.body)).toString('hex')));
+    return leaves.some((hash) => !bodies.has(hash.toString('hex')));
+  };
+  return (hospitalId) => {
+    const found = known.get(hospitalId) ?? look(hospitalId);
+    known.set(hospitalId, found);
+    return found;
+  };
+}

@@ -1,0 +1,54 @@
+import type { EntityManager } from 'typeorm';
+import { selectRows } from '../database/rows';
+import { EntryKind, type EntryKindName } from '../ledger/core/entry';
+import { LeafEntity, LogEntity, PendingEntity } from './tlog.entity';
+
+/** Where an entry stands in the logs of a hospital. */
+export interface LogPlace {
+  /** Rises in the order of the logs: a later incarnation after an earlier one, what waits for its place after all that has one. */
+  readonly order: number;
+  /** Null while it waits. */
+  readonly leafIndex: number | null;
+}
+
+/** Room for the leaves of one incarnation; half of it is for what waits. */
+const INCARNATION = 2 ** 40;
+const WAITING = 2 ** 39;
+
+/**
+ * The places of entries of one kind, by hash in hex; what is in no log of this hospital is absent. An entry that several incarnations hold stands at
+ * the first. All places are of one moment: what waits is read before the leaves, so that nothing which gets its leaf in between is missed or put
+ * behind what came after it.
+ */
+export async function placesOf(
+  manager: EntityManager,
+  hospitalId: string,
+  kind: EntryKindName,
+  hashes: readonly Buffer[],
+): Promise<Map<string, LogPlace>> {
+  const found = new Map<string, LogPlace>();
+  const asked = new Set(hashes.map((hash) => hash.toString('hex')));
+  if (hashes.length === 0) return found;
+  const logs = new Map((await selectRows(manager, LogEntity, 'hospitalId', [hospitalId])).map((log) => [log.id, log.incarnation]));
+  const note = (entry: { logId: number; kind: number; hash: Buffer }, offset: number, leafIndex: number | null): void => {
+    const incarnation = logs.get(entry.logId);
+    if (incarnation === undefined || entry.kind !== EntryKind[kind]) return;
+    const order = incarnation * INCARNATION + offset;
+    const key = entry.hash.toString('hex');
+    if (asked.has(key) && (found.get(key)?.order ?? Infinity) > order) found.set(key, { order, leafIndex });
+  };
+  for (const row of await selectRows(manager, PendingEntity, 'logId', [...logs.keys()])) note(row, WAITING + row.id, null);
+  for (const row of await selectRows(manager, LeafEntity, 'hash', hashes)) note(row, row.leafIndex, row.leafIndex);
+  return found;
+}
+
+/** What the leaves of a hospital say about keys: the hashes of the events, in no order. */
+export async function keyLeaves(manager: EntityManager, hospitalId: string): Promise<Buffer[]> {
+  const rows = await manager
+    .createQueryBuilder(LeafEntity, 'l')
+    .innerJoin(LogEntity, 'g', 'g.id = l.logId')
+    .select('l.hash', 'hash')
+    .where(`g.hospitalId = :hospitalId AND l.kind = ${EntryKind['key-event']}`, { hospitalId })
+    .getRawMany<{ hash: Buffer }>();
+  return rows.map((row) => row.hash);
+}
