@@ -8,6 +8,7 @@ import { QuestionEntity } from './doctor/question.entity';
 import { DirectoryEntity } from './fhir/directory.entity';
 import { EnrolmentEntity, HospitalEntity, StaffEntity } from './hospital/hospital.entity';
 import { AuthorKeyEntity, BlockEntity, ChainEntity, ContentEntity } from './ledger/ledger.entity';
+import { TrailBatchEntity } from './ledger/trail-batch.entity';
 import { PatientEntity } from './patient/patient.entity';
 import { AttachmentChunkEntity, AttachmentEntity, RecordEntity } from './record/record.entity';
 import {
@@ -47,6 +48,7 @@ export const entities = [
   BlockEntity,
   ContentEntity,
   AuthorKeyEntity,
+  TrailBatchEntity,
   PatientEntity,
   RecordEntity,
   AttachmentEntity,

@@ -51,6 +51,16 @@ export const CEILING: Readonly<Record<ChartAction, readonly Role[]>> = {
   'chart.print': ['HOSPITAL', 'DOCTOR', 'PATIENT'],
   'chain.read': ['ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR'],
   'chain.verify': ['ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR'],
+  'record.receipt': ['HOSPITAL', 'DOCTOR', 'PATIENT'],
+  'record.bundle': ['HOSPITAL', 'DOCTOR', 'PATIENT'],
+  'chain.export': ['HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR'],
+};
+
+/** Acts that a contract does not name: they show nothing that the named act does not show, and what proves it. */
+const CONSENTED_AS: Partial<Record<ChartAction, ChartAction>> = {
+  'record.receipt': 'record.read',
+  'record.bundle': 'record.read',
+  'chain.export': 'chain.read',
 };
 
 /** Acts on a draft that only its author does. */
@@ -92,7 +102,7 @@ function permits(input: DecisionInput): DecidingRule[] {
         inForce(rule, now) &&
         names(rule, actor) &&
         rule.purposes.includes(input.purpose) &&
-        rule.actions.some((allowed) => allowed === action),
+        rule.actions.some((allowed) => allowed === (CONSENTED_AS[action] ?? action)),
     )
     .map((rule) => say(`contract:${rule.id}`, 'The patient permits this by the consent contract'));
 }

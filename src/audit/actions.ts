@@ -50,8 +50,11 @@ export const CHART_ACTIONS = [
   'consent.change',
   'trail.own',
   'chart.print',
+  'record.receipt',
+  'record.bundle',
   'chain.read',
   'chain.verify',
+  'chain.export',
 ] as const;
 export type ChartAction = (typeof CHART_ACTIONS)[number];
 

@@ -1,13 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import type { Actor } from '../common/actor';
 import { isoTime } from '../common/clock';
-import { invalid } from '../common/errors';
+import { invalid, notFound } from '../common/errors';
 import { cursorId, toPage, type Page, type PageQuery } from '../common/page';
 import { Database } from '../database/database';
 import { ADDING_ACTIONS } from './actions';
 import { AuditEventEntity } from './audit-event.entity';
 import { ActivityCount, ActivityResponse, AuditEventResponse, type AuditQuery } from './audit.dto';
-import { AuditService, type AuditEvent } from './audit.service';
+import { type AuditEntry, AuditService, type AuditEvent } from './audit.service';
+import { type StoredTrailRow, trailRow } from './trail-rows';
 
 const DAY = 86_400_000;
 
@@ -33,6 +34,26 @@ export class TrailService {
   /** Events about one patient, newest first, for the patient's own view; the caller puts the reading on the trail. */
   async ofPatient(patientId: string, query: PageQuery): Promise<AuditEvent[]> {
     return (await this.page(query, { patientId })) as AuditEvent[];
+  }
+
+  /**
+   * One row whole, as it is stored, for its proof. A hospital sees only rows that `events` shows it whole; a refusal is on the trail too.
+   * @throws ApiError `not_found`
+   */
+  async row(actor: Actor, id: string): Promise<StoredTrailRow> {
+    const row = await trailRow(this.database.reader, id);
+    const seen = row !== null && (actor.role !== 'HOSPITAL' || isWholeFor(actor.hospitalId, row));
+    const patientId = seen && typeof row['patientId'] === 'string' ? row['patientId'] : null;
+    const found = seen ? { outcome: 'ok' as const, count: 1 } : { outcome: 'denied' as const, reason: 'not_found' };
+    await this.note(actor, { ...found, patientId, subjectId: id });
+    if (!seen) throw notFound();
+    return row;
+  }
+
+  /** One row of the patient's own; null when there is none of this id. The caller puts the reading on the trail. */
+  async rowOfPatient(patientId: string, id: string): Promise<StoredTrailRow | null> {
+    const row = await trailRow(this.database.reader, id);
+    return row !== null && row['patientId'] === patientId ? row : null;
   }
 
   /** What was added and changed on one day (UTC), counted by hospital, act and kind (R20). */
@@ -68,15 +89,11 @@ export class TrailService {
   }
 
   private noteReading(actor: Actor, patientId: string | null, rows: readonly unknown[]): Promise<void> {
-    return this.audit.record({
-      action: 'trail.read',
-      outcome: 'ok',
-      actor,
-      requestId: actor.requestId,
-      hospitalId: actor.hospitalId,
-      patientId,
-      count: rows.length,
-    });
+    return this.note(actor, { outcome: 'ok', patientId, count: rows.length });
+  }
+
+  private note(actor: Actor, entry: Pick<AuditEntry, 'outcome' | 'patientId' | 'subjectId' | 'count' | 'reason'>): Promise<void> {
+    return this.audit.record({ action: 'trail.read', actor, requestId: actor.requestId, hospitalId: actor.hospitalId, ...entry });
   }
 
   private page(
@@ -108,6 +125,10 @@ function asSeenBy(hospitalId: string | null, row: AuditEventEntity): AuditEventE
   const unknown = { hospitalId: null, patientId: null, subjectId: null, kind: null, reason: null, rules: null };
   const counts = { contractVersion: null, count: null, setDigest: null, headHeight: null };
   return { id, at, action, outcome, actorId, actorRole, actorHospitalId, purpose, requestId, ...unknown, ...counts };
+}
+
+function isWholeFor(hospitalId: string | null, row: StoredTrailRow): boolean {
+  return row['hospitalId'] === hospitalId || (row['actorHospitalId'] === hospitalId && row['outcome'] !== 'denied');
 }
 
 function toResponse(row: AuditEventEntity): AuditEventResponse {

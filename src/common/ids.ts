@@ -24,6 +24,11 @@ export function newId(now: number = Date.now()): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
+/** The instant in the first 48 bits of a UUIDv7, ms since the epoch (RFC 9562 section 5.7). Of another id it says nothing. */
+export function idTime(id: string): number {
+  return Number.parseInt(id.replace('-', '').slice(0, 12), 16);
+}
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** True for the lower-case text form of any UUID: the only form in which ids are accepted, so that one row has one name. */

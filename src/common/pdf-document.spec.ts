@@ -149,6 +149,15 @@ describe('renderPdf', () => {
     expect(await squares(short)).toBeGreaterThan(plain + 500);
     await squares(long);
   });
+
+  withPoppler('prints a receipt beside its QR code, and leaves both out where the code does not fit', async () => {
+    const print = (code: string) => renderPdf({ ...base, receipt: { label: 'Receipt', text: 'what the code is', code } });
+    const fits = await print('r'.repeat(2_500));
+    expect(extract(fits)).toContain('what the code is');
+    expect(extract(fits)).not.toContain('rrr');
+    expect(fits.length).toBeGreaterThan((await print('r'.repeat(200))).length + 500);
+    expect(extract(await print('r'.repeat(3_000)))).not.toContain('what the code is');
+  });
 });
 
 describe('paragraphs', () => {

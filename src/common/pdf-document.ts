@@ -1,7 +1,7 @@
 import PDFDocument from 'pdfkit';
-import { create as createQrCode } from 'qrcode';
 import { Atom, EMOJI, PrintFont, SPACE, letters, mirrored, paragraphs } from './pdf-fonts';
 import { PRINTS, Pace } from './pdf-pace';
+import { drawQr, QR_MODULE, type QrModules, qrModules, QR_SIZE } from './pdf-qr';
 
 /** What is printed, in the order of the page. Every text may be in any script and of any length; line feeds begin a new line. */
 export interface PrintDocument {
@@ -14,6 +14,8 @@ export interface PrintDocument {
   sections: PrintSection[];
   /** Printed as text and, where it fits one, as a QR code. */
   seal?: { label: string; text: string };
+  /** Text beside a QR code that carries something else: the bytes of `code`, UTF-8. Left out as a whole where the code does not fit. */
+  receipt?: { label: string; text: string; code: string };
 }
 
 /** Label and value pairs, a table (`width` is relative to the other columns), or dated entries; `empty` stands where there is none. */
@@ -37,7 +39,6 @@ interface Line {
 
 const [WIDTH, HEIGHT, MARGIN, TOP, BOTTOM] = [595.28, 841.89, 48, 62, 841.89 - 62];
 const INNER = WIDTH - 2 * MARGIN;
-const QR_SIZE = (35 / 25.4) * 72;
 const [INK, GREY, ACCENT, RULE, SHADE, ALERT] = ['#1a1a1a', '#5b6470', '#17456b', '#c9d1d9', '#eaf0f5', '#a3261b'];
 const BODY: Style = { size: 9.5 };
 const SMALL: Style = { size: 8, color: GREY };
@@ -71,6 +72,7 @@ async function render(document: PrintDocument): Promise<Buffer> {
   printer.rule(ACCENT);
   for (const section of document.sections) await printer.section(section);
   if (document.seal) printer.seal(document.seal.label, document.seal.text);
+  if (document.receipt) printer.receipt(document.receipt);
   await printer.frame(document);
   pdf.end();
   return finished;
@@ -162,24 +164,25 @@ class Printer {
 
   /** The label, the QR code at the left (ISO/IEC 18004, level M, 35 mm) and the text at its right; a text too long for the code stands alone. */
   seal(label: string, text: string): void {
-    const modules = qrModules(text);
-    this.room(QR_SIZE + 40);
+    this.beside(label, text, qrModules(text), QR_SIZE);
+  }
+
+  /** The same with a code of its own content, level L, so large that a telephone reads it. */
+  receipt({ label, text, code }: NonNullable<PrintDocument['receipt']>): void {
+    const modules = qrModules(code, 'L');
+    if (modules) this.beside(label, text, modules, Math.max(QR_SIZE, modules.size * QR_MODULE));
+  }
+
+  private beside(label: string, text: string, modules: QrModules | undefined, side: number): void {
+    this.room(side + 40);
     this.y += 14;
     this.flow(label, { size: 10, bold: true, color: ACCENT });
     this.y += 9; // the quiet zone of the code
     const [top, page] = [this.y, this.pdf.page];
-    if (modules) this.qrCode(modules, MARGIN, top);
-    const indent = modules ? QR_SIZE + 14 : 0;
+    if (modules) drawQr(this.pdf, modules, MARGIN, top, side);
+    const indent = modules ? side + 14 : 0;
     this.flow(text, { size: 7.5, color: INK }, MARGIN + indent, INNER - indent);
-    if (modules && this.pdf.page === page) this.y = Math.max(this.y, top + QR_SIZE);
-  }
-
-  private qrCode({ size, data }: { size: number; data: Uint8Array }, x: number, y: number): void {
-    const unit = QR_SIZE / size;
-    for (let i = 0; i < size * size; i++) {
-      if (data[i]) this.pdf.rect(x + (i % size) * unit, y + Math.floor(i / size) * unit, unit, unit);
-    }
-    this.pdf.fill('#000000');
+    if (modules && this.pdf.page === page) this.y = Math.max(this.y, top + side);
   }
 
   /** The head of every page but the first and the foot of every page, which need the number of pages. */
@@ -289,12 +292,4 @@ function arrange(atoms: Atom[], rtl: boolean): Line {
     } else joined.push(atom.level % 2 === 0 ? atom : { ...atom, text: mirrored(atom.text) });
   }
   return { atoms: joined, width: joined.reduce((sum, atom) => sum + atom.width, 0), rtl };
-}
-
-function qrModules(text: string): { size: number; data: Uint8Array } | undefined {
-  try {
-    return createQrCode(text, { errorCorrectionLevel: 'M' }).modules;
-  } catch {
-    return undefined; // longer than the largest symbol, or empty
-  }
 }

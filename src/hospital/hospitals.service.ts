@@ -108,6 +108,12 @@ export async function ledgerOriginOf(manager: EntityManager, id: string): Promis
   return row?.ledgerOrigin ?? null;
 }
 
+/** Ids of all hospitals, oldest first. */
+export async function hospitalIds(manager: EntityManager): Promise<string[]> {
+  const rows = await manager.getRepository(HospitalEntity).find({ select: { id: true }, order: { id: 'ASC' } });
+  return rows.map((row) => row.id);
+}
+
 function toResponse(row: HospitalEntity): HospitalResponse {
   return {
     id: row.id,

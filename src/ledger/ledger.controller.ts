@@ -1,15 +1,20 @@
-import { Controller, Get, Post, Query } from '@nestjs/common';
+import { Controller, Get, Header, Post, Query, StreamableFile } from '@nestjs/common';
 import { type Actor, CurrentActor, Roles } from '../common/actor';
 import { Api } from '../common/api-docs';
 import { PageQuery } from '../common/page';
 import { OwnIdParam } from '../common/params';
-import { AuthorKeyPage, ChainQuery, ChainResponse, ChainVerdictResponse, LedgerStatusResponse } from './ledger.dto';
+import { AuthorKeyPage, ChainQuery, ChainResponse, ChainVerdictResponse, ExportQuery, LedgerStatusResponse } from './ledger.dto';
+import { ChainExportService } from './chain-export.service';
+import { ChainExportResponse } from './proofs.dto';
 import { VerificationService } from './verification.service';
 
 @Controller('ledger')
 @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
 export class LedgerController {
-  constructor(private readonly verification: VerificationService) {}
+  constructor(
+    private readonly verification: VerificationService,
+    private readonly exports: ChainExportService,
+  ) {}
 
   @Get('status')
   @Roles('ADMIN', 'HOSPITAL', 'AUDITOR')
@@ -29,6 +34,16 @@ export class LedgerController {
   @Api('ledger', 'The blocks of a patient’s chain, without their content', ChainResponse, { problems: ['not_found'] })
   chain(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string, @Query() query: ChainQuery): Promise<ChainResponse> {
     return this.verification.chain(actor, id, query);
+  }
+
+  @Get('patients/:id/export')
+  @Roles('HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
+  @Header('content-disposition', 'attachment; filename="chain.json"')
+  @Api('ledger', 'A patient’s whole chain with what proves it, to be verified without this server', ChainExportResponse, {
+    problems: ['not_found', 'conflict', 'integrity_error'],
+  })
+  async export(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string, @Query() query: ExportQuery): Promise<StreamableFile> {
+    return new StreamableFile(await this.exports.export(actor, id, query.contents === 'true'), { type: 'application/json' });
   }
 
   @Post('patients/:id/verify')

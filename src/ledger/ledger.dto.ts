@@ -1,3 +1,4 @@
+import { IsIn, IsOptional } from 'class-validator';
 import { PageQuery } from '../common/page';
 
 /** One thing that does not fit. */
@@ -46,10 +47,47 @@ export class ChainResponse {
 
 export class ChainQuery extends PageQuery {}
 
+export class ExportQuery {
+  /** `true`: with the keys that open every content. For the patient only. */
+  @IsOptional()
+  @IsIn(['true', 'false'])
+  contents: 'true' | 'false' = 'false';
+}
+
+/** How far the trail of accesses is sealed. */
+export class TrailStatusResponse {
+  /** Number of the last batch. */
+  batch!: number;
+  /** When it was made, ISO 8601 UTC. */
+  at!: string;
+  /** Its rows. */
+  rows!: number;
+  /** Rows newer than it: not sealed yet. */
+  open!: number;
+}
+
 export class LedgerStatusResponse {
   chains!: number;
   blocks!: number;
   authorKeys!: number;
+  /** Null before the first batch. */
+  trail!: TrailStatusResponse | null;
+}
+
+/** Proof of one row of the trail, to keep (docs/ledger-format.md). It is complete once `receipt` is there. */
+export class TrailProofResponse {
+  /** `bjwt.trail-proof/1`. */
+  schema!: string;
+  /** The row's bytes, as text: what is hashed. */
+  row!: string;
+  /** Body of its batch, as text; null while the row is in none. */
+  batch!: string | null;
+  /** Place of the row in its batch, from 0. */
+  index!: number | null;
+  /** RFC 6962 audit path within the batch, base64. */
+  path!: string[];
+  /** C2SP tlog-proof of the batch; null while it is under no checkpoint. */
+  receipt!: string | null;
 }
 
 export class AuthorKeyResponse {

@@ -1,14 +1,26 @@
 import { Global, Module } from '@nestjs/common';
 import { AuthorKeysService } from './author-keys.service';
+import { ChainExportService } from './chain-export.service';
 import { LedgerController } from './ledger.controller';
 import { LedgerService } from './ledger.service';
 import { ProofsService } from './proofs.service';
+import { TrailBatchesService } from './trail-batches.service';
+import { TrailProofController } from './trail-proof.controller';
+import { TrailProofsService } from './trail-proofs.service';
 import { VerificationService } from './verification.service';
 
 @Global()
 @Module({
-  controllers: [LedgerController],
-  providers: [AuthorKeysService, LedgerService, ProofsService, VerificationService],
+  controllers: [LedgerController, TrailProofController],
+  providers: [
+    AuthorKeysService,
+    ChainExportService,
+    LedgerService,
+    ProofsService,
+    TrailBatchesService,
+    TrailProofsService,
+    VerificationService,
+  ],
   exports: [LedgerService, ProofsService, VerificationService],
 })
 export class LedgerModule {}

@@ -1,15 +1,28 @@
 import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import type { Grant } from '../access/access.service';
+import { ApiError } from '../common/errors';
+import { KeyRing } from '../crypto/key-ring.service';
 import { Database } from '../database/database';
 import { selectRows } from '../database/rows';
+import { HospitalsService } from '../hospital/hospitals.service';
 import { type LoggedEntry, type Proven, TlogService } from '../tlog/tlog.service';
-import { BlockEntity, ChainEntity } from './ledger.entity';
+import { formatBundle } from './core/bundle';
+import { b64u } from './core/bytes';
+import { opening } from './core/content';
+import { decodeHeader } from './core/header';
+import { AuthorKeyEntity, BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
+import { LedgerService } from './ledger.service';
 
-/** Connects blocks with the log: receipts, and waiting for them. */
+/** Connects blocks with the log: receipts, bundles, and waiting for them. */
 @Injectable()
 export class ProofsService {
   constructor(
     private readonly database: Database,
     private readonly tlog: TlogService,
+    private readonly ledger: LedgerService,
+    private readonly hospitals: HospitalsService,
+    private readonly keyRing: KeyRing,
   ) {}
 
   /** @throws ApiError `invalid_request` when nothing could ever be proven that far: said before something is sealed */
@@ -26,4 +39,71 @@ export class ProofsService {
     const [chain] = block ? await selectRows(reader, ChainEntity, 'chainId', [block.chainId]) : [];
     return block && chain ? this.tlog.settle(chain.hospitalId, hash, wait, block.header) : null;
   }
+
+  /** The receipt of a sealed record of the grant's patient (C2SP tlog-proof). @throws ApiError `unavailable` while it is not logged */
+  async receipt(manager: EntityManager, grant: Grant, recordId: string): Promise<string> {
+    return this.receiptOf(manager, grant, await this.block(manager, grant, recordId));
+  }
+
+  /** The receipt of the newest block, as far as there is one: for prints, which must not fail for want of it. */
+  async headReceipt(manager: EntityManager, grant: Grant): Promise<string | null> {
+    const chain = await this.chain(manager, grant);
+    const block = chain && (await manager.getRepository(BlockEntity).findOneBy({ chainId: chain.chainId, height: chain.height }));
+    const proof = block && (await this.tlog.proof(manager, grant.hospitalId, block.blockHash, block.header));
+    return proof?.receipt ?? null;
+  }
+
+  /**
+   * A sealed record of the grant's patient with all that proves it, as JSON (docs/ledger-format.md, bundles).
+   * @throws ApiError `unavailable` while it is not logged, `integrity_error` when it does not fit its seal
+   */
+  async bundle(manager: EntityManager, grant: Grant, recordId: string): Promise<string> {
+    const { payload } = await this.ledger.open(manager, grant, recordId);
+    const block = await this.block(manager, grant, recordId);
+    const { version, header, attestation } = block;
+    const contents = await selectRows(manager, ContentEntity, 'recordId', [recordId]);
+    const content = contents.find((row) => row.version === version);
+    const kid = b64u(decodeHeader(header).authorKeyId);
+    const [author] = await selectRows(manager, AuthorKeyEntity, 'kid', [kid]);
+    if (!content || !author || attestation === null) throw new ApiError('integrity_error');
+    const vault = await this.keyRing.vault(manager, grant.subject);
+    const recordKey = vault.openBytes('content.record_key', recordId, content.recordKey);
+    return formatBundle({
+      origin: await this.hospitals.ledgerOrigin(grant.hospitalId),
+      recordId,
+      version,
+      payload,
+      opening: opening(recordKey),
+      header,
+      attestation,
+      author: { kid, x: author.x, custody: author.custody },
+      receipt: await this.receiptOf(manager, grant, block),
+    });
+  }
+
+  private async receiptOf(manager: EntityManager, grant: Grant, block: BlockEntity): Promise<string> {
+    const proof = await this.tlog.proof(manager, grant.hospitalId, block.blockHash, block.header);
+    if (!proof) throw notLogged();
+    return proof.receipt;
+  }
+
+  private async block(manager: EntityManager, grant: Grant, recordId: string): Promise<BlockEntity> {
+    const chain = await this.chain(manager, grant);
+    const blocks = await selectRows(manager, BlockEntity, 'recordId', [recordId]);
+    const block = blocks.find((row) => chain?.chainId.equals(row.chainId) === true);
+    if (!block) throw new ApiError('integrity_error', 'The block of a sealed record is missing');
+    return block;
+  }
+
+  private async chain(manager: EntityManager, grant: Grant): Promise<ChainEntity | undefined> {
+    const chains = await selectRows(manager, ChainEntity, 'patientId', [grant.patientId]);
+    return chains.find((chain) => chain.hospitalId === grant.hospitalId);
+  }
+}
+
+/** The log catches up by itself, within about a second. */
+export function notLogged(): ApiError {
+  return new ApiError('unavailable', 'It is sealed, but not under a published checkpoint yet; try again', {
+    headers: { 'retry-after': '1' },
+  });
 }

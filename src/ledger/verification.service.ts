@@ -13,6 +13,7 @@ import { AuthorKeyEntity, BlockEntity, ChainEntity } from './ledger.entity';
 import type { AuthorKeyResponse, BlockResponse, ChainQuery, ChainResponse, ChainVerdictResponse, LedgerStatusResponse } from './ledger.dto';
 import { consentRows } from './consent-rows';
 import type { RowKeeper } from './row-keeper';
+import { trailStatus } from './trail-batches';
 import { verifyLedger } from './verify-ledger';
 
 const KIND_NAMES = new Map<number, string>(Object.entries(BlockKind).map(([name, number]) => [number, name]));
@@ -72,7 +73,7 @@ export class VerificationService {
     const [chains, blocks, authorKeys] = await Promise.all(
       [ChainEntity, BlockEntity, AuthorKeyEntity].map((entity) => reader.getRepository(entity).count()),
     );
-    return { chains: chains ?? 0, blocks: blocks ?? 0, authorKeys: authorKeys ?? 0 };
+    return { chains: chains ?? 0, blocks: blocks ?? 0, authorKeys: authorKeys ?? 0, trail: await trailStatus(reader) };
   }
 
   /** Public keys of authors: what a verifier needs beside the blocks. */

@@ -9,6 +9,7 @@ import { type PrintDocument, renderPdf } from '../common/pdf-document';
 import { Pace } from '../common/pdf-pace';
 import { HospitalsService } from '../hospital/hospitals.service';
 import { LedgerService } from '../ledger/ledger.service';
+import { ProofsService } from '../ledger/proofs.service';
 import { PatientsService } from '../patient/patients.service';
 import { describe } from './describe';
 import type { RecordResponse } from './record.dto';
@@ -19,10 +20,15 @@ const PAGE = 50;
 /** Some 300 sheets of paper. Whoever needs all of a longer chart reads it page by page. */
 export const MAX_PRINTED = 2_000;
 
+const RECEIPT_LABEL = 'Receipt of the newest block';
+const RECEIPT_TEXT =
+  'The code holds a proof (C2SP tlog-proof) that this block stands in the hospital’s public log. Whoever keeps it can show later that the chain up to here ' +
+  'was not rewritten. Save what the code says as a file and verify it with the program of docs/ledger-format.md; that needs neither the hospital nor its server.';
+
 /** One record on paper. */
 type Entry = ReturnType<typeof toEntry>;
 
-/** A patient's sealed record on paper (R10), with the head of the chain as a QR code, so that the print can be held against the ledger. */
+/** A patient's sealed record on paper (R10), with the head of the chain and its receipt as QR codes, so that the print can be held against the ledger. */
 @Injectable()
 export class ChartPrintService {
   private readonly turns = new OneAtATime();
@@ -34,6 +40,7 @@ export class ChartPrintService {
     private readonly hospitals: HospitalsService,
     private readonly records: RecordsService,
     private readonly ledger: LedgerService,
+    private readonly proofs: ProofsService,
     private readonly clock: Clock,
   ) {}
 
@@ -46,6 +53,7 @@ export class ChartPrintService {
       const patient = await this.patients.summary(manager, grant);
       const { ids, entries, older } = await this.newest(manager, grant);
       const head = await this.ledger.headOf(manager, grant);
+      const receipt = await this.proofs.headReceipt(manager, grant);
       const printedBy = (await this.accounts.people(manager, [actor.id])).get(actor.id)?.name ?? actor.role;
       const hospital = (await this.hospitals.names(manager, [grant.hospitalId])).get(grant.hospitalId) ?? '';
       grant.note({ ids, ...(head ? { headHeight: head.height } : {}) });
@@ -66,6 +74,7 @@ export class ChartPrintService {
               },
             }
           : {}),
+        ...(receipt === null ? {} : { receipt: { label: RECEIPT_LABEL, text: RECEIPT_TEXT, code: receipt } }),
       };
       return renderPdf(document);
     });

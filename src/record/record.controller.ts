@@ -75,7 +75,7 @@ export class RecordController {
 
   @Get('patients/:id/print')
   @Roles('HOSPITAL', 'DOCTOR', 'PATIENT')
-  @Api('records', 'The sealed record on paper, with the head of the chain as a QR code', null, {
+  @Api('records', 'The sealed record on paper, with the head of the chain and its receipt as QR codes', null, {
     produces: 'application/pdf',
     problems: ['not_found', 'integrity_error'],
   })

@@ -50,6 +50,11 @@ export async function newestCheckpoint(manager: EntityManager, logId: number): P
   return newest ?? null;
 }
 
+/** The checkpoint that was signed for one size. */
+export function checkpointOf(manager: EntityManager, logId: number, size: number): Promise<CheckpointEntity | null> {
+  return manager.getRepository(CheckpointEntity).findOneBy({ logId, size });
+}
+
 export function storeCheckpoint(tx: EntityManager, checkpoint: CheckpointEntity): Promise<void> {
   return insertRow(tx, CheckpointEntity, checkpoint);
 }

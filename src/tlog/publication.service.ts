@@ -6,7 +6,8 @@ import { FormatError, HASH_BYTES } from '../ledger/core/bytes';
 import { encodeEntry } from '../ledger/core/entry';
 import { encodeEntryBundle, parseTilePath, TILE_WIDTH, tileWidthAt, type TileId } from '../ledger/core/tiles';
 import { formatVkey } from '../ledger/core/vkey';
-import { cosignedNote, type LogWork, newestCheckpoint, workOf } from './checkpoint-store';
+import { formatAddCheckpoint } from '../ledger/core/witness-protocol';
+import { checkpointOf, cosignedNote, type LogWork, newestCheckpoint, workOf } from './checkpoint-store';
 import { LogKeys } from './log-keys';
 import { LogPublisher } from './log-publisher.service';
 import { currentLog, leavesBetween, logsOf } from './log-store';
@@ -80,6 +81,19 @@ export class PublicationService {
     }
     const hashes = await new TreeReader(this.database.reader, log.id, this.tiles).tile(tile.level, index);
     return hashes.subarray(0, tile.width * HASH_BYTES);
+  }
+
+  /**
+   * Proof that the log of `to` leaves continues that of `from`: a request of C2SP tlog-witness, which carries the checkpoint of `to`.
+   * @param to size of a published checkpoint; the newest when left out
+   */
+  async consistency(hospitalId: string, from: number, to?: number): Promise<string> {
+    const { reader } = this.database;
+    const log = await this.log(hospitalId);
+    const checkpoint = await (to === undefined ? newestCheckpoint(reader, log.id) : checkpointOf(reader, log.id, to));
+    if (!checkpoint || from > checkpoint.size) throw notFound();
+    const proof = await new TreeReader(reader, log.id, this.tiles).consistency(BigInt(from), BigInt(checkpoint.size));
+    return formatAddCheckpoint({ oldSize: BigInt(from), proof, checkpoint: await cosignedNote(reader, checkpoint) });
   }
 
   /** What a verifier needs to check receipts of this log, in the form of C2SP tlog-policy: our log and its former ones, our witnesses, our quorum. Compare the keys elsewhere. */

@@ -1,9 +1,9 @@
-import { Controller, Get, Header, Param, StreamableFile } from '@nestjs/common';
+import { Controller, Get, Header, Param, Query, StreamableFile } from '@nestjs/common';
 import { Public } from '../common/actor';
 import { Api } from '../common/api-docs';
 import { IdParam } from '../common/params';
 import { PublicationService } from './publication.service';
-import { LogsResponse } from './tlog.dto';
+import { ConsistencyQuery, LogsResponse } from './tlog.dto';
 
 const TEXT = 'text/plain; charset=utf-8';
 const BYTES = 'application/octet-stream';
@@ -56,6 +56,17 @@ export class TlogController {
   })
   policyOf(@IdParam('hospitalId') hospitalId: string): Promise<string> {
     return this.publication.policyText(hospitalId);
+  }
+
+  @Get('logs/:hospitalId/consistency')
+  @Header('content-type', TEXT)
+  @Api('ledger', 'Proof that a hospital’s log only grew from one size to another (lines of C2SP tlog-witness)', null, {
+    open: true,
+    produces: 'text/plain',
+    problems: ['not_found'],
+  })
+  consistency(@IdParam('hospitalId') hospitalId: string, @Query() { from, to }: ConsistencyQuery): Promise<string> {
+    return this.publication.consistency(hospitalId, from, to);
   }
 
   @Get('tile/*')

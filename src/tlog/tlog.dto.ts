@@ -1,3 +1,27 @@
+import { Transform } from 'class-transformer';
+import { IsInt, IsOptional, Max, Min } from 'class-validator';
+
+const toNumber = ({ value }: { value: unknown }): unknown =>
+  typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value;
+
+/** Between which sizes of a log a consistency proof is asked for. */
+export class ConsistencyQuery {
+  /** The smaller size. */
+  @Transform(toNumber)
+  @IsInt()
+  @Min(0)
+  @Max(Number.MAX_SAFE_INTEGER)
+  from!: number;
+
+  /** The larger size, of a published checkpoint; the newest when left out. */
+  @IsOptional()
+  @Transform(toNumber)
+  @IsInt()
+  @Min(0)
+  @Max(Number.MAX_SAFE_INTEGER)
+  to?: number;
+}
+
 /** A log that ended when its hospital began the next. Receipts from it stay valid. */
 export class FormerLogResponse {
   origin!: string;

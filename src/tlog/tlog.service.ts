@@ -1,4 +1,5 @@
 import { Inject, Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EntityManager } from 'typeorm';
 import { ApiError, invalid } from '../common/errors';
 import { CONFIG, type Config } from '../config/config';
@@ -26,7 +27,17 @@ export interface LoggedEntry {
   readonly receipt: string;
 }
 
+/** Proofs of several entries under one checkpoint. */
+export interface LoggedEntries {
+  /** Signed note with its cosignatures. */
+  readonly checkpoint: string;
+  readonly places: readonly { readonly leafIndex: number; readonly proof: readonly Buffer[] }[];
+}
+
 const MAX_BACKLOG = 4_096;
+const HASHES_A_QUERY = 500;
+/** After so many proofs other requests get a turn. */
+const TURN = 64;
 /** Older cosigned checkpoints that are tried when the newest do not satisfy the policy. */
 const CANDIDATES = 8;
 
@@ -98,6 +109,32 @@ export class TlogService implements BeforeApplicationShutdown {
     const proof = await tree.inclusion(BigInt(leaf.leafIndex), BigInt(under.size));
     const receipt = formatReceipt({ ...(extra && { extra }), index: BigInt(leaf.leafIndex), proof, checkpoint: under.note });
     return { state: under.witnessed ? 'witnessed' : 'logged', leafIndex: leaf.leafIndex, receipt };
+  }
+
+  /**
+   * Proofs of many entries, in the order of `hashes`, all under one checkpoint: the newest that satisfies the policy, else the newest one. Null when one
+   * of them is not logged yet.
+   */
+  async proofs(manager: EntityManager, hospitalId: string, hashes: readonly Buffer[]): Promise<LoggedEntries | null> {
+    const log = await currentLog(manager, hospitalId);
+    if (!log) return null;
+    const leaves = new Map<string, LeafEntity>();
+    for (let at = 0; at < hashes.length; at += HASHES_A_QUERY) {
+      for (const leaf of await selectRows(manager, LeafEntity, 'hash', hashes.slice(at, at + HASHES_A_QUERY)))
+        if (leaf.logId === log.id) leaves.set(leaf.hash.toString('latin1'), leaf);
+    }
+    const found = hashes.flatMap((hash) => leaves.get(hash.toString('latin1')) ?? []);
+    const last = found.reduce<LeafEntity | undefined>((high, leaf) => (high && high.leafIndex > leaf.leafIndex ? high : leaf), undefined);
+    const under = last && found.length === hashes.length ? await this.checkpointOver(manager, last) : null;
+    if (!under) return null;
+    const tree = new TreeReader(manager, log.id, this.tiles);
+    const places: LoggedEntries['places'][number][] = [];
+    const indexes = found.map(({ leafIndex }) => leafIndex);
+    for await (const proof of tree.inclusions(indexes.map(BigInt), BigInt(under.size))) {
+      places.push({ leafIndex: indexes[places.length] ?? -1, proof });
+      if (places.length % TURN === 0) await nextTurn();
+    }
+    return { checkpoint: under.note, places };
   }
 
   /** The newest checkpoint of a hospital's log with its cosignatures, as a signed note; null before the first. */

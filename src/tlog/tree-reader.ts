@@ -31,6 +31,15 @@ export class TreeReader {
     return this.proof(planInclusion(index, size));
   }
 
+  /** The same for many indexes. The partial tiles at the right edge, which every proof needs, are read once. */
+  async *inclusions(indexes: readonly bigint[], size: bigint): AsyncGenerator<Buffer[]> {
+    const tiles = new Map<string, Buffer>();
+    for (const index of indexes) {
+      yield await this.proof(planInclusion(index, size), tiles);
+      for (const [key, hashes] of tiles) if (hashes.length >= TILE_WIDTH * HASH_BYTES) tiles.delete(key); // those are in the cache
+    }
+  }
+
   /** RFC 6962 section 2.1.2. */
   consistency(from: bigint, to: bigint): Promise<Buffer[]> {
     return this.proof(planConsistency(from, to));
@@ -47,8 +56,7 @@ export class TreeReader {
     return row.hashes;
   }
 
-  private async proof(plan: ProofPlan): Promise<Buffer[]> {
-    const tiles = new Map<string, Buffer>();
+  private async proof(plan: ProofPlan, tiles = new Map<string, Buffer>()): Promise<Buffer[]> {
     const hashes: Buffer[] = [];
     for (const node of plan.nodes) hashes.push(await this.node(node, tiles));
     return plan.build(hashes);

@@ -3,7 +3,7 @@ import { dataSourceOptions } from '../../ormconfig';
 import type { ChainVerdictResponse } from '../ledger/ledger.dto';
 import { type Person, shorten, type Stage } from './demo-stage';
 import { count } from './progress-bar';
-import { linesOf, verifyData } from './verify-data';
+import { linesOf, auditData } from './audit-data';
 
 const TRIGGER = 'ledger_content_no_update';
 
@@ -14,7 +14,7 @@ interface Victim {
 }
 
 export async function tampering(stage: Stage, doctor: Person, patientId: string): Promise<void> {
-  stage.console.step('`npm run verify` walks every chain');
+  stage.console.step('`npm run audit` walks every chain');
   await verify(stage, []);
   const { id, kind, height } = await victimOf(stage, doctor, patientId);
   stage.console.step('Somebody who owns the database file changes one byte of one sealed record');
@@ -47,7 +47,7 @@ interface Place {
 /** Runs the verifier of the command line; `expected` is all that it may find. */
 async function verify(stage: Stage, expected: readonly Place[]): Promise<void> {
   const bad: ChainVerdictResponse[] = [];
-  const summary = await verifyData(stage.config, {}, (verdict) => {
+  const summary = await auditData(stage.config, {}, (verdict) => {
     if (verdict.findings.length > 0 || verdict.verdict !== 'VALID') bad.push(verdict);
   });
   for (const line of bad.flatMap(linesOf)) stage.console.note(line);

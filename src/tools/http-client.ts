@@ -56,7 +56,7 @@ export class HttpClient {
     for (let waits = 0, renewed = false; ;) {
       const answer = await this.once<T>(method, path, request);
       if (answer.status === 401 && !renewed && (await this.renew())) renewed = true;
-      else if ((answer.status === 429 || answer.status === 503) && waits < MOST_WAITS) {
+      else if ((answer.status === 429 || (answer.status === 503 && answer.headers.has('retry-after'))) && waits < MOST_WAITS) {
         waits += 1;
         await sleep(Math.min(Number(answer.headers.get('retry-after') ?? 1) || 1, LONGEST_WAIT_S) * 1000);
       } else return answer;

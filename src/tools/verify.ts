@@ -1,53 +1,64 @@
-import 'reflect-metadata';
 import { parseArgs } from 'node:util';
-import { readConfig } from '../config/config';
-import { linesOf, verifyData } from './verify-data';
+import { verifyFiles, VerifyError } from './verify-files';
+import { humanLines, jsonLine } from './verify-words';
 
-const USAGE = `Walks every chain of a data folder and says whether anything sealed was changed, and where.
+const USAGE = `Verifies receipts, bundles and exported chains. Needs neither server nor database nor network.
 
-  npm run verify -- [--patient ID] [--without-keys] [--json]
+  npm run verify -- FILE... --policy POLICY [options]
 
-The folder is named by the server's own settings (DATA_DIR, KEYS_DIR, SQLITE_PATH). It is only read; the server may be running.
-  --patient ID     only the chain of this patient
-  --without-keys   checks hashes, links and signatures, and leaves contents closed
-  --json           one JSON object a line: each chain's verdict, then the summary
-Exit code: 0 everything is VALID (or lawfully ERASED), 1 something is not, 2 nothing could be verified.
+  --policy FILE        whom you trust (C2SP tlog-policy): the log's key, the witnesses, the quorum. The hospital offers one at
+                       /api/v1/ledger/logs/<hospital>/policy; compare its keys with what you were told elsewhere
+  --trust FILE         your memory: the newest checkpoint that you saw of each log. Made when it is not there
+  --consistency FILE   proof that the log continues what you remember: /api/v1/ledger/logs/<hospital>/consistency?from=N&to=M
+  --key KID:X          an author's key that you know; then no other key is believed. May be repeated
+  --head TEXT          head of a chain as a print carries it (bjwt-ehr:chain:...): an exported chain must contain it
+  --allow-unwitnessed  is content without enough witnesses
+  --json               one JSON object a line, one for each file
+Exit code: 0 all are VALID (or lawfully ERASED) and witnessed, 1 one is not, 2 one could not be verified.
 `;
 
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
+const write = (text: string): void => void process.stdout.write(text);
+const complain = (text: string): void => void process.stderr.write(`${text}\n`);
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
+function main(args: readonly string[]): 0 | 1 | 2 {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
     options: {
+      policy: { type: 'string' },
+      trust: { type: 'string' },
+      consistency: { type: 'string', multiple: true, default: [] },
+      key: { type: 'string', multiple: true, default: [] },
+      head: { type: 'string', multiple: true, default: [] },
+      'allow-unwitnessed': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
-      patient: { type: 'string' },
-      'without-keys': { type: 'boolean', default: false },
-      help: { type: 'boolean' },
+      help: { type: 'boolean', default: false },
     },
   });
   if (values.help) {
-    process.stdout.write(USAGE);
+    write(USAGE);
     return 0;
   }
-  const options = { withoutKeys: values['without-keys'], ...(values.patient !== undefined && { patientId: values.patient }) };
-  const summary = await verifyData(readConfig(), options, (verdict) => {
-    if (values.json) say(JSON.stringify(verdict));
-    else linesOf(verdict).forEach(say);
-  });
-  const { chains, blocks, bad, seconds } = summary;
-  if (values.json) say(JSON.stringify({ summary: { ...summary, contentsOpened: !options.withoutKeys } }));
-  else if (bad === 0)
-    say(`Intact: ${chains} chains, ${blocks} blocks, ${seconds.toFixed(2)} s${options.withoutKeys ? ' (contents were not opened)' : ''}`);
-  else say(`NOT INTACT: ${bad} of ${chains} chains (${blocks} blocks, ${seconds.toFixed(2)} s)`);
-  return bad === 0 ? 0 : 1;
+  if (positionals.length === 0) throw new VerifyError('Name the files to verify; --help explains');
+  if (values.policy === undefined) throw new VerifyError('Name your policy with --policy; without one nobody is trusted');
+  return verifyFiles(
+    {
+      files: positionals,
+      policy: values.policy,
+      trust: values.trust,
+      consistency: values.consistency,
+      keys: values.key,
+      heads: values.head,
+      allowUnwitnessed: values['allow-unwitnessed'],
+    },
+    (file, report) => write(values.json ? `${jsonLine(file, report)}\n` : `${humanLines(file, report).join('\n')}\n`),
+    complain,
+  );
 }
 
-main().then(
-  (code) => (process.exitCode = code),
-  (error: unknown) => {
-    process.stderr.write(`The verification did not finish: ${error instanceof Error ? error.message : 'unknown error'}\n`);
-    process.exitCode = 2;
-  },
-);
+try {
+  process.exitCode = main(process.argv.slice(2));
+} catch (error) {
+  complain(error instanceof Error ? error.message : 'The verification did not finish');
+  process.exitCode = 2;
+}

@@ -9,7 +9,7 @@ import { DemoConsole } from '../../src/tools/demo-console';
 import { HttpClient } from '../../src/tools/http-client';
 import { importBundles, importWithProgress, summaryLine } from '../../src/tools/import-bundles';
 import { samplePatients } from '../../src/tools/sample-patients';
-import { linesOf, verifyData, type VerifyOptions } from '../../src/tools/verify-data';
+import { linesOf, auditData, type AuditOptions } from '../../src/tools/audit-data';
 import { createWorld, PASSWORD, sealedDiagnosis, type World } from '../support/world';
 
 let world: World;
@@ -18,9 +18,9 @@ beforeAll(async () => {
 });
 afterAll(() => world.close());
 
-async function verify(options: VerifyOptions = {}) {
+async function audit(options: AuditOptions = {}) {
   const verdicts: ChainVerdictResponse[] = [];
-  const summary = await verifyData(world.foundations.config, options, (verdict) => verdicts.push(verdict));
+  const summary = await auditData(world.foundations.config, options, (verdict) => verdicts.push(verdict));
   return { summary, verdicts, bad: verdicts.filter((verdict) => verdict.verdict !== 'VALID') };
 }
 
@@ -43,17 +43,17 @@ function lines() {
   return { written, write: (text: string) => written.push(text) };
 }
 
-describe('verify', () => {
+describe('audit', () => {
   it('R17 finds an intact database valid, with and without keys, while the server writes', async () => {
     const seals = Array.from({ length: 5 }, (_, i) => sealedDiagnosis(world.doctorA, world.patientA.id, `note ${i}`));
-    const during = await verify();
+    const during = await audit();
     await Promise.all(seals);
     expect(during.bad).toEqual([]);
-    const all = await verify();
+    const all = await audit();
     expect(all.bad).toEqual([]);
     expect(all.summary).toMatchObject({ chains: all.verdicts.length, bad: 0 });
-    expect((await verify({ withoutKeys: true })).bad).toEqual([]);
-    const one = await verify({ patientId: world.patientA.id });
+    expect((await audit({ withoutKeys: true })).bad).toEqual([]);
+    const one = await audit({ patientId: world.patientA.id });
     expect(one.verdicts.map(({ patientId }) => patientId)).toEqual([world.patientA.id]);
   });
 
@@ -72,7 +72,7 @@ describe('verify', () => {
       });
     const height = await flip();
     for (const options of [{}, { withoutKeys: true }]) {
-      const { bad, summary } = await verify(options);
+      const { bad, summary } = await audit(options);
       expect(summary.bad).toBe(1);
       expect(bad).toMatchObject([
         {
@@ -86,7 +86,7 @@ describe('verify', () => {
       );
     }
     await flip();
-    expect((await verify()).bad).toEqual([]);
+    expect((await audit()).bad).toEqual([]);
   });
 
   it('R17 ATTACK a forged tail, a cut tail and a chain without its head row are seen', async () => {
@@ -97,7 +97,7 @@ describe('verify', () => {
       asOwner((database) => database.query(`UPDATE ledger_chain SET height = height + (${by}) WHERE patientId = ?`, [patientA.id]));
     for (const by of [-1, 1]) {
       await move(by);
-      expect((await verify()).bad).toMatchObject([{ patientId: patientA.id, findings: [{ code: 'HEAD_MISMATCH', field: 'head.height' }] }]);
+      expect((await audit()).bad).toMatchObject([{ patientId: patientA.id, findings: [{ code: 'HEAD_MISMATCH', field: 'head.height' }] }]);
       await move(-by);
     }
     const [row] = await asOwner(async (database) => {
@@ -105,12 +105,12 @@ describe('verify', () => {
       await database.query(`DELETE FROM ledger_chain WHERE patientId = ?`, [patientA.id]);
       return rows;
     });
-    expect((await verify()).bad).toMatchObject([{ patientId: patientA.id, verdict: 'TAMPERED', findings: [{ code: 'HEAD_MISMATCH' }] }]);
+    expect((await audit()).bad).toMatchObject([{ patientId: patientA.id, verdict: 'TAMPERED', findings: [{ code: 'HEAD_MISMATCH' }] }]);
     const [columns, values] = [Object.keys(row ?? {}), Object.values(row ?? {})];
     await asOwner((database) =>
       database.query(`INSERT INTO ledger_chain (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`, values),
     );
-    expect((await verify()).bad).toEqual([]);
+    expect((await audit()).bad).toEqual([]);
   });
 
   it('R17 ATTACK an altered key of a patient is a finding, and the other chains are still walked', async () => {
@@ -128,23 +128,23 @@ describe('verify', () => {
       ]),
     );
     await swap();
-    const { bad, summary } = await verify();
+    const { bad, summary } = await audit();
     expect(summary.chains).toBeGreaterThan(1);
     expect(bad).toMatchObject([{ patientId: world.patientB.id, verdict: 'TAMPERED' }]);
     expect(bad[0]?.findings.every(({ code }) => code === 'CONTENT_MISMATCH')).toBe(true);
     await asOwner((database) => database.query('UPDATE data_key SET wrapped = ? WHERE subjectId = ?', [kept?.wrapped, world.patientB.id]));
-    expect((await verify()).bad).toEqual([]);
+    expect((await audit()).bad).toEqual([]);
   });
 
   it('says what is missing: the database, the keys, the patient', async () => {
     const { config } = world.foundations;
     const nothing = () => undefined;
-    await expect(verifyData({ ...config, sqlitePath: join(world.dir, 'none') }, {}, nothing)).rejects.toThrow('There is no database');
-    await expect(verifyData({ ...config, keysDir: join(world.dir, 'none') }, {}, nothing)).rejects.toThrow(/key_file_missing|root\.key/);
-    await expect(verify({ patientId: 'nobody' })).rejects.toThrow('No chain here');
+    await expect(auditData({ ...config, sqlitePath: join(world.dir, 'none') }, {}, nothing)).rejects.toThrow('There is no database');
+    await expect(auditData({ ...config, keysDir: join(world.dir, 'none') }, {}, nothing)).rejects.toThrow(/key_file_missing|root\.key/);
+    await expect(audit({ patientId: 'nobody' })).rejects.toThrow('No chain here');
     const other = join(world.dir, 'other.sqlite');
     writeFileSync(other, 'this is not a database, whatever its name says');
-    await expect(verifyData({ ...config, sqlitePath: other }, {}, nothing)).rejects.toThrow('cannot be opened');
+    await expect(auditData({ ...config, sqlitePath: other }, {}, nothing)).rejects.toThrow('cannot be opened');
   });
 });
 

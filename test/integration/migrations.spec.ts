@@ -52,14 +52,19 @@ test('every migration but the first is undone and done again; the first refuses,
 });
 
 describe('SEC-51 SEC-97 the database itself refuses to change what is sealed or on the trail', () => {
-  const sealed = ['audit_event', 'ledger_block', 'ledger_content', 'author_key', 'consent'];
+  const sealed = ['audit_event', 'ledger_block', 'ledger_content', 'author_key', 'consent', 'trail_batch'];
   const published = ['log_leaf', 'log_tile', 'log_checkpoint', 'log_cosignature', 'log_incarnation'];
   const appendOnly = [...sealed, ...published];
   /** A row of zeros and empty texts: enough for the triggers. */
   async function insertRow(table: string, values: Record<string, unknown> = {}): Promise<void> {
     const columns = await source.query<{ name: string; type: string; notnull: number }[]>(`PRAGMA table_info("${table}")`);
     const needed = columns.filter((column) => column.notnull === 1 || column.name in values);
-    const row = needed.map(({ name, type }) => values[name] ?? (/blob/i.test(type) ? Buffer.alloc(1) : /int/i.test(type) ? 0 : ''));
+    // SQLite may give its standard types in capitals.
+    const zeros = new Map<string, unknown>([
+      ['blob', Buffer.alloc(1)],
+      ['integer', 0],
+    ]);
+    const row = needed.map(({ name, type }) => values[name] ?? zeros.get(type.toLowerCase()) ?? '');
     await source.query(
       `INSERT INTO "${table}" (${needed.map(({ name }) => `"${name}"`).join()}) VALUES (${needed.map(() => '?').join()})`,
       row,

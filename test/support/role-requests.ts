@@ -61,6 +61,13 @@ export class RoleScene {
     return Promise.resolve(maker(this, caller, about));
   }
 
+  /** An event about the patient. */
+  async event(): Promise<string> {
+    const log = await this.world.patientA.api.get<{ items: { id: string; action: string }[] }>('/patients/me/access-log');
+    // Of the hospital: what the founder or the auditor asked of the trail concerns none.
+    return log.body.items.find(({ action }) => action !== 'trail.read')?.id ?? '';
+  }
+
   get patient(): string {
     return this.world.patientA.id;
   }
@@ -237,6 +244,7 @@ const PLANS: Readonly<Record<string, Maker>> = {
   'GET /api/v1/ledger/checkpoint': at('/ledger/checkpoint'),
   'GET /api/v1/ledger/tile/{path}': at('/ledger/tile/0/000.p/1'),
   'GET /api/v1/ledger/logs/{hospitalId}/checkpoint': ofLog('checkpoint'),
+  'GET /api/v1/ledger/logs/{hospitalId}/consistency': ofLog('consistency?from=1'),
   'GET /api/v1/ledger/logs/{hospitalId}/policy': ofLog('policy'),
   'GET /api/v1/ledger/logs/{hospitalId}/tile/{path}': ofLog('tile/0/000.p/1'),
   'POST /witness/add-checkpoint': () => ({
@@ -306,6 +314,8 @@ const PLANS: Readonly<Record<string, Maker>> = {
   'GET /api/v1/patients/{id}/records': onPatient('/records'),
   'GET /api/v1/records/{id}': onRecord(''),
   'GET /api/v1/records/{id}/content': onRecord('/content'),
+  'GET /api/v1/records/{id}/receipt': onRecord('/receipt'),
+  'GET /api/v1/records/{id}/bundle': onRecord('/bundle'),
   'PUT /api/v1/records/{id}': onRecord('', (id) => ({ resource: condition(id) }), IF_FIRST),
   'DELETE /api/v1/records/{id}': onRecord('', undefined, IF_FIRST),
   'POST /api/v1/records/{id}/seal': onRecord('/seal'),
@@ -327,9 +337,11 @@ const PLANS: Readonly<Record<string, Maker>> = {
     body: { text: 'Monday' },
   }),
   'GET /api/v1/audit/events': at('/audit/events'),
+  'GET /api/v1/audit/events/{id}/proof': async (scene) => ({ path: `/audit/events/${await scene.event()}/proof` }),
   'GET /api/v1/activity': at(`/activity?date=${day}`),
   'GET /api/v1/ledger/status': at('/ledger/status'),
   'GET /api/v1/ledger/keys': at('/ledger/keys'),
   'GET /api/v1/ledger/patients/{id}/chain': (scene) => ({ path: `/ledger/patients/${scene.patient}/chain` }),
+  'GET /api/v1/ledger/patients/{id}/export': (scene) => ({ path: `/ledger/patients/${scene.patient}/export` }),
   'POST /api/v1/ledger/patients/{id}/verify': (scene) => ({ path: `/ledger/patients/${scene.patient}/verify` }),
 };

@@ -45,6 +45,7 @@ GET    /api/v1/ledger/logs                             |                 | 200  
 GET    /api/v1/ledger/checkpoint                       | two hospitals   | 404    .     .     .     .     .     .     .     .     .     | as above
 GET    /api/v1/ledger/tile/{path}                      | two hospitals   | 404    .     .     .     .     .     .     .     .     .     | as above
 GET    /api/v1/ledger/logs/{hospitalId}/checkpoint     | of HOSP         | 200    .     .     .     .     .     .     .     .     .     | as above
+GET    /api/v1/ledger/logs/{hospitalId}/consistency    | of HOSP         | 200    .     .     .     .     .     .     .     .     .     | as above
 GET    /api/v1/ledger/logs/{hospitalId}/policy         | of HOSP         | 200    .     .     .     .     .     .     .     .     .     | as above
 GET    /api/v1/ledger/logs/{hospitalId}/tile/{path}    | of HOSP         | 200    .     .     .     .     .     .     .     .     .     | as above
 POST   /witness/add-checkpoint                         | a stranger's    | 404    .     .     .     .     .     .     .     .     .     | the log's own signature is the key (C2SP tlog-witness)
@@ -96,6 +97,10 @@ GET    /api/v1/records/{id}                            | draft           | 401  
 GET    /api/v1/records/{id}                            | sealed          | 401    403   .     200   404   200   .     404   200   404   |
 GET    /api/v1/records/{id}/content                    | draft           | 401    403   .     200   404   200   404   .     .     .     |
 GET    /api/v1/records/{id}/content                    | sealed          | 401    403   .     200   404   200   .     404   200   404   |
+GET    /api/v1/records/{id}/receipt                    | draft           | 401    403   .     409   404   409   404   .     .     .     |
+GET    /api/v1/records/{id}/receipt                    | sealed          | 401    403   .     200   404   200   .     404   200   404   |
+GET    /api/v1/records/{id}/bundle                     | draft           | 401    403   .     409   404   409   404   .     .     .     |
+GET    /api/v1/records/{id}/bundle                     | sealed          | 401    403   .     200   404   200   .     404   200   404   |
 PUT    /api/v1/records/{id}                            | draft           | 401    403   .     .     .     200   404   .     403   .     |
 PUT    /api/v1/records/{id}                            | sealed          | 401    403   .     .     .     409   .     404   403   .     |
 DELETE /api/v1/records/{id}                            | draft           | 401    403   .     204   404   204   404   .     403   .     |
@@ -116,10 +121,12 @@ GET    /api/v1/patients/{id}/questions                 |                 | 401  
 POST   /api/v1/questions/{id}/answer                   | to PAT.         | 401    403   .     .     .     .     .     .     201   404   |
 
 GET    /api/v1/audit/events                            |                 | 401    200   .     .     .     403   .     .     .     .     |
+GET    /api/v1/audit/events/{id}/proof                 | of PAT.         | 401    200   .     .     404   403   .     .     200   404   |
 GET    /api/v1/activity                                |                 | 401    200   .     .     .     403   .     .     .     .     |
 GET    /api/v1/ledger/status                           |                 | 401    200   .     .     .     403   .     .     .     .     |
 GET    /api/v1/ledger/keys                             |                 | 401    200   .     .     .     403   .     .     .     .     |
 GET    /api/v1/ledger/patients/{id}/chain              |                 | 401    200   .     .     404   200   .     404   200   404   |
+GET    /api/v1/ledger/patients/{id}/export             |                 | 401    403   200   .     404   200   .     404   200   404   |
 POST   /api/v1/ledger/patients/{id}/verify             |                 | 401    200   .     .     404   200   .     404   200   404   |
 `;
 

@@ -8,36 +8,39 @@ import type { ChainVerdictResponse } from '../ledger/ledger.dto';
 import { consentRows } from '../ledger/consent-rows';
 import { recordRows } from '../record/record-rows';
 import { verifyLedger } from '../ledger/verify-ledger';
+import { auditTrail, type TrailVerdict } from '../ledger/verify-trail';
 
-export interface VerifyOptions {
+export interface AuditOptions {
   readonly patientId?: string;
   /** Leaves contents closed: for auditors who do not hold the keys. */
   readonly withoutKeys?: boolean;
 }
 
-export interface VerifySummary {
+export interface AuditSummary {
   readonly chains: number;
   readonly blocks: number;
   /** Chains that are neither VALID nor ERASED. */
   readonly bad: number;
+  /** The trail against its batches; null when only one patient was asked for. */
+  readonly trail: TrailVerdict | null;
   readonly seconds: number;
 }
 
 /** There is nothing here that could be verified; the message is for the operator. */
-export class VerifyError extends Error {
-  override readonly name = 'VerifyError';
+export class AuditError extends Error {
+  override readonly name = 'AuditError';
 }
 
 /**
- * Walks every chain of a data folder. The database is opened read-only: no migration, no write, no new key; it may run beside the server.
- * @throws VerifyError when there is no database, it is not one of ours, or the asked patient has no chain; CryptoError when keys are missing or wrong
+ * Walks every chain of a data folder, and the trail. The database is opened read-only: no migration, no write, no new key; it may run beside the server.
+ * @throws AuditError when there is no database, it is not one of ours, or the asked patient has no chain; CryptoError when keys are missing or wrong
  */
-export async function verifyData(
+export async function auditData(
   config: Pick<Config, 'sqlitePath' | 'keysDir'>,
-  options: VerifyOptions,
+  options: AuditOptions,
   tell: (verdict: ChainVerdictResponse) => void,
-): Promise<VerifySummary> {
-  if (!existsSync(config.sqlitePath)) throw new VerifyError(`There is no database at ${config.sqlitePath} (set DATA_DIR or SQLITE_PATH)`);
+): Promise<AuditSummary> {
+  if (!existsSync(config.sqlitePath)) throw new AuditError(`There is no database at ${config.sqlitePath} (set DATA_DIR or SQLITE_PATH)`);
   const keys = options.withoutKeys ? null : loadKeyFiles(config.keysDir, { create: false });
   const source = await openReadOnly(config.sqlitePath);
   try {
@@ -54,7 +57,7 @@ async function walk(
   keyRing: KeyRing | null,
   patientId: string | undefined,
   tell: (verdict: ChainVerdictResponse) => void,
-): Promise<VerifySummary> {
+): Promise<AuditSummary> {
   const start = performance.now();
   let [chains, blocks, bad] = [0, 0, 0];
   for await (const verdict of verifyLedger(source.manager, keyRing, [consentRows, recordRows], patientId)) {
@@ -63,8 +66,9 @@ async function walk(
     if (!isIntact(verdict)) bad += 1;
     tell(verdict);
   }
-  if (patientId !== undefined && chains === 0) throw new VerifyError(`No chain here is of patient ${patientId}`);
-  return { chains, blocks, bad, seconds: (performance.now() - start) / 1000 };
+  if (patientId !== undefined && chains === 0) throw new AuditError(`No chain here is of patient ${patientId}`);
+  const trail = patientId === undefined ? await auditTrail(source.manager) : null;
+  return { chains, blocks, bad, trail, seconds: (performance.now() - start) / 1000 };
 }
 
 /** Nothing contradicts and nothing is missing that should be there. */
@@ -83,18 +87,28 @@ export function linesOf({ verdict, patientId, blocks, height, headHash, findings
   return [`${verdict} patient ${patientId} blocks ${blocks} ${head}`, ...place.map((line) => `  ${line}`)];
 }
 
+/** The same for the trail. */
+export function trailLinesOf({ verdict, batches, rows, open, findings, omitted }: TrailVerdict): string[] {
+  const place = findings.map(
+    ({ code, height, field, recordId }) =>
+      `  ${verdict} batch ${height} field ${field} ${code}${recordId === undefined ? '' : ` id ${recordId}`}`,
+  );
+  const more = omitted > 0 ? [`  ${omitted} further findings`] : [];
+  return [`${verdict} trail batches ${batches} rows ${rows} not yet sealed ${open}`, ...place, ...more];
+}
+
 async function openReadOnly(file: string): Promise<DataSource> {
   const source = new DataSource({ ...dataSourceOptions(file, true), migrationsRun: false });
   try {
     await source.initialize();
     const [row] = await source.query<{ found: number }[]>(
-      `SELECT COUNT(*) AS "found" FROM sqlite_master WHERE type = 'table' AND name IN ('ledger_chain', 'ledger_block', 'ledger_content', 'author_key')`,
+      `SELECT COUNT(*) AS "found" FROM sqlite_master WHERE type = 'table' AND name IN ('ledger_chain', 'ledger_block', 'ledger_content', 'author_key', 'trail_batch')`,
     );
-    if (row?.found === 4) return source;
+    if (row?.found === 5) return source;
   } catch (error) {
     const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
-    throw new VerifyError(`${file} cannot be opened as a database${typeof code === 'string' ? ` (${code})` : ''}`);
+    throw new AuditError(`${file} cannot be opened as a database${typeof code === 'string' ? ` (${code})` : ''}`);
   }
   await source.destroy();
-  throw new VerifyError(`${file} is not a database of BJWT-EHR, or its first start was not finished`);
+  throw new AuditError(`${file} is not a database of BJWT-EHR, or its first start was not finished`);
 }
