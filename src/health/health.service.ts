@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { ApiError } from '../common/errors';
 import { Database } from '../database/database';
+import { LedgerStatusService } from '../ledger/ledger-status.service';
 
 /** Whether the server can serve, and how it does. No label ever holds an id or a name. */
 @Injectable()
@@ -15,7 +16,24 @@ export class HealthService {
     registers: [this.registry],
   });
 
-  constructor(private readonly database: Database) {
+  /** Sums over all logs: a label with a hospital would say too much. */
+  private readonly ledgerGauges = {
+    ehr_log_size: this.gauge('ehr_log_size', 'Leaves of all transparency logs'),
+    ehr_log_pending: this.gauge('ehr_log_pending', 'Entries that wait for their place in a log'),
+    ehr_log_signed_size: this.gauge('ehr_log_signed_size', 'Leaves under signed checkpoints'),
+    ehr_log_halted: this.gauge('ehr_log_halted', 'Logs that take nothing until their operator acts'),
+    ehr_scrub_findings: this.gauge('ehr_scrub_findings', 'What the scrub found that does not fit; 0 is good'),
+  };
+  private readonly scrubbed = new Counter({
+    name: 'ehr_scrub_blocks_total',
+    help: 'Blocks verified by the scrub',
+    registers: [this.registry],
+  });
+
+  constructor(
+    private readonly database: Database,
+    private readonly ledger: LedgerStatusService,
+  ) {
     collectDefaultMetrics({ register: this.registry });
   }
 
@@ -34,7 +52,25 @@ export class HealthService {
     this.requests.observe({ method: request.method, route: request.route, status: String(request.status) }, request.seconds);
   }
 
-  metrics(): Promise<string> {
+  async metrics(): Promise<string> {
+    await this.readLedger();
     return this.registry.metrics();
+  }
+
+  private async readLedger(): Promise<void> {
+    const { logs, scrub } = await this.ledger.figures();
+    const sum = (of: (log: (typeof logs)[number]) => number) => logs.reduce((total, log) => total + of(log), 0);
+    const gauges = this.ledgerGauges;
+    gauges.ehr_log_size.set(sum((log) => log.size));
+    gauges.ehr_log_pending.set(sum((log) => log.pending));
+    gauges.ehr_log_signed_size.set(sum((log) => log.signedSize));
+    gauges.ehr_log_halted.set(sum((log) => (log.halted === null ? 0 : 1)));
+    gauges.ehr_scrub_findings.set(scrub.findings);
+    this.scrubbed.reset();
+    this.scrubbed.inc(scrub.blocks);
+  }
+
+  private gauge(name: string, help: string): Gauge {
+    return new Gauge({ name, help, registers: [this.registry] });
   }
 }

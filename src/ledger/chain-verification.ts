@@ -4,6 +4,7 @@ import { CryptoError } from '../crypto/crypto-error';
 import { KeyRing } from '../crypto/key-ring.service';
 import { Sealed } from '../crypto/sealed';
 import type { Vault } from '../crypto/vault';
+import { ChainLeaves, type HeadLeaf, type LeafChecks } from './chain-leaves';
 import { createChainVerifier, type StoredBlock } from './core/chain';
 import { decodeHeader, HEADER_BYTES, ledgerId } from './core/header';
 import type { PublicJwk } from './core/jwk';
@@ -20,6 +21,20 @@ export interface VerificationContext {
   readonly keyRing: KeyRing | null;
   /** Whose rows are compared with the blocks. */
   readonly keepers: readonly RowKeeper[];
+  /** What else is done with the leaves of the blocks. */
+  readonly leaves?: LeafChecks;
+  /** False leaves the signatures of authors out: for checks between full ones. */
+  readonly signatures?: boolean;
+  /** Blocks that are read at once; 500 when left out. */
+  readonly page?: number;
+  /** Told after each page, with the number of its blocks; may wait. */
+  readonly pace?: (blocks: number) => Promise<void>;
+}
+
+/** What a walk over a stored chain shows. */
+export interface StoredChainReport extends ChainReport {
+  /** Where the newest block stands in its hospital's log; null while it waits for its place, or when it has no leaf. */
+  readonly leaf: HeadLeaf | null;
 }
 
 interface Row {
@@ -46,7 +61,7 @@ export async function verifyStoredChain(
   manager: EntityManager,
   chain: Pick<ChainEntity, 'chainId' | 'patientId' | 'hospitalId'>,
   context: VerificationContext,
-): Promise<ChainReport> {
+): Promise<StoredChainReport> {
   // Counted before the tip is read: each of these rows has its block at or below the tip, whatever others seal meanwhile.
   const counted = await Promise.all(
     context.keepers.map(async (keeper) => ({ keeper, count: await keeper.count(manager, chain.patientId) })),
@@ -56,16 +71,21 @@ export async function verifyStoredChain(
     ledgerId: ledgerId(await context.originOf(chain.hospitalId)),
     chainId: chain.chainId,
     keyOf: context.keyOf,
+    signatures: context.signatures ?? true,
   });
+  const leaves = new ChainLeaves(manager, chain, context.leaves);
+  const limit = context.page ?? PAGE;
   const vault = await patientVault(manager, chain, context.keyRing);
   const rowsFindings: Finding[] = [];
   const kept = new Map<RowKeeper, number>();
   for (let from = -1; ;) {
-    const rows = await page(manager, chain.chainId, from, tip.lastHeight);
+    const rows = await page(manager, chain.chainId, from, tip.lastHeight, limit);
     for (const row of rows) verifier.push(toStoredBlock(row, vault));
     rowsFindings.push(...(await compareRows(manager, chain.patientId, rows, context.keepers, kept)));
     const last = rows.at(-1);
-    if (!last || rows.length < PAGE) break;
+    if (last) rowsFindings.push(...(await leaves.findings(from, last.height)));
+    await context.pace?.(rows.length);
+    if (!last || rows.length < limit) break;
     from = last.height;
     await nextTurn();
   }
@@ -73,7 +93,7 @@ export async function verifyStoredChain(
     if (count > (kept.get(keeper) ?? 0))
       rowsFindings.push({ code: 'HEAD_MISMATCH', height: tip.height, field: 'a sealed row without a block' });
   }
-  const report = verifier.finish({ height: tip.height, hash: tip.headHash });
+  const report = { ...verifier.finish({ height: tip.height, hash: tip.headHash }), leaf: leaves.head };
   if (rowsFindings.length === 0) return report;
   return { ...report, verdict: 'TAMPERED', findings: [...report.findings, ...rowsFindings].slice(0, MAX_FINDINGS) };
 }
@@ -89,7 +109,7 @@ async function tipOf(manager: EntityManager, chainId: Buffer): Promise<Tip> {
   return { height: tip?.height ?? 0, headHash: tip?.headHash ?? Buffer.alloc(0), lastHeight: tip?.lastHeight ?? -1 };
 }
 
-function page(manager: EntityManager, chainId: Buffer, from: number, to: number): Promise<Row[]> {
+function page(manager: EntityManager, chainId: Buffer, from: number, to: number, limit: number): Promise<Row[]> {
   const builder = manager
     .createQueryBuilder(BlockEntity, 'b')
     .leftJoin(ContentEntity, 'c', 'c.recordId = b.recordId AND c.version = b.version')
@@ -101,7 +121,7 @@ function page(manager: EntityManager, chainId: Buffer, from: number, to: number)
     .addSelect('c.recordKey', 'recordKey')
     .where('b.chainId = :chainId AND b.height > :from AND b.height <= :to', { chainId, from, to })
     .orderBy('b.height')
-    .limit(PAGE)
+    .limit(limit)
     .getRawMany<Row>();
 }
 

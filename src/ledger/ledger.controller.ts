@@ -6,6 +6,7 @@ import { OwnIdParam } from '../common/params';
 import { AuthorKeyPage, ChainQuery, ChainResponse, ChainVerdictResponse, ExportQuery, LedgerStatusResponse } from './ledger.dto';
 import { ChainExportService } from './chain-export.service';
 import { ChainExportResponse } from './proofs.dto';
+import { LedgerStatusService } from './ledger-status.service';
 import { VerificationService } from './verification.service';
 
 @Controller('ledger')
@@ -14,13 +15,14 @@ export class LedgerController {
   constructor(
     private readonly verification: VerificationService,
     private readonly exports: ChainExportService,
+    private readonly ledger: LedgerStatusService,
   ) {}
 
   @Get('status')
   @Roles('ADMIN', 'HOSPITAL', 'AUDITOR')
-  @Api('ledger', 'How much is sealed', LedgerStatusResponse)
+  @Api('ledger', 'How much is sealed, logged, witnessed and read again', LedgerStatusResponse)
   status(): Promise<LedgerStatusResponse> {
-    return this.verification.status();
+    return this.ledger.status();
   }
 
   @Get('keys')

@@ -11,10 +11,10 @@ export class FindingResponse {
   recordId!: string | null;
 }
 
-/** Verdict over one patient's chain. */
-export class ChainVerdictResponse {
+/** What a walk over one patient's chain shows. */
+export class ChainVerdictBase {
   patientId!: string;
-  /** VALID, ERASED, INCOMPLETE or TAMPERED. */
+  /** VALID, VALID_UNWITNESSED, ERASED, INCOMPLETE or TAMPERED. */
   verdict!: string;
   chainId!: string;
   blocks!: number;
@@ -23,6 +23,22 @@ export class ChainVerdictResponse {
   /** Block hash of the last block, hex. */
   headHash!: string | null;
   findings!: FindingResponse[];
+}
+
+/** The signed checkpoint of a log that something was proven under. */
+export class ProvenUnderResponse {
+  /** First line of the checkpoint. */
+  origin!: string;
+  /** Leaves of its tree. */
+  size!: number;
+  /** It has the cosignatures that the server's policy asks for. Always false on a server without witnesses. */
+  witnessed!: boolean;
+}
+
+/** Verdict over one patient's chain. */
+export class ChainVerdictResponse extends ChainVerdictBase {
+  /** The checkpoint under which the whole chain is proven, to its newest block; null when that is not logged yet. */
+  checkpoint!: ProvenUnderResponse | null;
 }
 
 export class BlockResponse {
@@ -66,12 +82,51 @@ export class TrailStatusResponse {
   open!: number;
 }
 
+/** How far a witness has followed a log. */
+export class WitnessStatusResponse {
+  /** Name of its key. */
+  name!: string;
+  /** Largest size that it has cosigned; 0 before the first. */
+  cosignedSize!: number;
+}
+
+export class LogStatusResponse {
+  /** First line of its checkpoints. */
+  origin!: string;
+  /** Leaves. */
+  size!: number;
+  /** Leaves under the newest checkpoint. */
+  signedSize!: number;
+  /** Entries that wait for their place. */
+  pending!: number;
+  /** ROLLBACK, CHECKPOINT_INVALID or CONSISTENCY_INVALID when the log is halted, else null. */
+  halted!: string | null;
+  witnesses!: WitnessStatusResponse[];
+}
+
+/** The scrub: everything that is sealed is read again and verified, slowly, from the beginning to the end and then anew. */
+export class ScrubResponse {
+  /** Number of the running cycle, from 1; 0 when nothing was read yet, or the scrub is off. */
+  cycle!: number;
+  /** Of this cycle. */
+  chainsDone!: number;
+  chains!: number;
+  /** Blocks that were verified since the start of the server. */
+  blocks!: number;
+  /** End of the last whole cycle; null before. */
+  lastCompletedAt!: string | null;
+  /** What does not fit, as of this cycle and the last whole one. 0 is good; the log of the server names the places. */
+  findings!: number;
+}
+
 export class LedgerStatusResponse {
   chains!: number;
   blocks!: number;
   authorKeys!: number;
   /** Null before the first batch. */
   trail!: TrailStatusResponse | null;
+  logs!: LogStatusResponse[];
+  scrub!: ScrubResponse;
 }
 
 /** Proof of one row of the trail, to keep (docs/ledger-format.md). It is complete once `receipt` is there. */

@@ -7,14 +7,15 @@ import { invalid, notFound } from '../common/errors';
 import { cursorId, toPage, type Page, type PageQuery } from '../common/page';
 import { KeyRing } from '../crypto/key-ring.service';
 import { Database } from '../database/database';
+import { LogProvers } from '../tlog/log-provers';
+import { WitnessingService } from '../tlog/witnessing.service';
 import { b64u } from './core/bytes';
 import { BlockKind, decodeHeader, isZero } from './core/header';
 import { AuthorKeyEntity, BlockEntity, ChainEntity } from './ledger.entity';
-import type { AuthorKeyResponse, BlockResponse, ChainQuery, ChainResponse, ChainVerdictResponse, LedgerStatusResponse } from './ledger.dto';
+import type { AuthorKeyResponse, BlockResponse, ChainQuery, ChainResponse, ChainVerdictResponse } from './ledger.dto';
 import { consentRows } from './consent-rows';
 import type { RowKeeper } from './row-keeper';
-import { trailStatus } from './trail-batches';
-import { verifyLedger } from './verify-ledger';
+import { type ChainVerdict, verifyLedger } from './verify-ledger';
 
 const KIND_NAMES = new Map<number, string>(Object.entries(BlockKind).map(([name, number]) => [number, name]));
 
@@ -27,6 +28,7 @@ export class VerificationService {
     private readonly database: Database,
     private readonly access: AccessService,
     private readonly keyRing: KeyRing,
+    private readonly witnessing: WitnessingService,
   ) {}
 
   /** A module whose rows about sealed things are compared with the blocks. */
@@ -34,20 +36,38 @@ export class VerificationService {
     this.keepers.push(keeper);
   }
 
-  /** Walks the patient's chain: every hash, link, content and signature, and the rows that are made of them. VALID with no blocks: nothing was sealed. */
+  /**
+   * Walks the patient's chain: every hash, link, content and signature, the rows that are made of them, and the leaves, each proven under the newest
+   * checkpoint of the log. VALID with no blocks: nothing was sealed.
+   */
   verify(actor: Actor, patientId: string): Promise<ChainVerdictResponse> {
     return this.access.read(actor, 'chain.verify', { patientId }, async (manager, grant) => {
-      const verdicts: ChainVerdictResponse[] = [];
-      for await (const verdict of verifyLedger(manager, this.keyRing, this.keepers, patientId)) verdicts.push(verdict);
+      const provers = new LogProvers(manager, (origin) => this.witnessing.policyFor(origin));
+      const leaves = { proverOf: (logId: number) => provers.of(logId) };
+      const verdicts: ChainVerdict[] = [];
+      for await (const verdict of verifyLedger(manager, this.keyRing, this.keepers, patientId, { leaves })) verdicts.push(verdict);
       const worst = verdicts.find((item) => item.verdict === 'TAMPERED') ?? verdicts[0];
       grant.note({ count: worst?.blocks ?? 0, ...(typeof worst?.height === 'number' ? { headHeight: worst.height } : {}) });
-      return worst ?? { patientId, verdict: 'VALID', chainId: '', blocks: 0, height: null, headHash: null, findings: [] };
+      return worst ? this.proven(worst, provers) : nothingSealed(patientId);
     });
   }
 
   /** Walks every chain, one after another; yields each verdict. */
-  verifyAll(manager: EntityManager): AsyncGenerator<ChainVerdictResponse> {
+  verifyAll(manager: EntityManager): AsyncGenerator<ChainVerdict> {
     return verifyLedger(manager, this.keyRing, this.keepers);
+  }
+
+  /** Whose rows are compared with the blocks. */
+  get rowKeepers(): readonly RowKeeper[] {
+    return this.keepers;
+  }
+
+  /** Says under which checkpoint a chain is proven. With witnesses configured, only one that satisfies the policy makes it VALID. */
+  private async proven({ leaf, ...verdict }: ChainVerdict, provers: LogProvers): Promise<ChainVerdictResponse> {
+    const prover = leaf && (await provers.of(leaf.logId));
+    const checkpoint = prover && leaf && !('invalid' in prover) ? await prover.checkpointOver(leaf.leafIndex) : null;
+    const lacking = verdict.verdict === 'VALID' && this.witnessing.expected.length > 0 && checkpoint?.witnessed !== true;
+    return { ...verdict, verdict: lacking ? 'VALID_UNWITNESSED' : verdict.verdict, checkpoint };
   }
 
   /** The blocks of a chain, without their content. The cursor is the record id of the last block shown. */
@@ -68,14 +88,6 @@ export class VerificationService {
     });
   }
 
-  async status(): Promise<LedgerStatusResponse> {
-    const { reader } = this.database;
-    const [chains, blocks, authorKeys] = await Promise.all(
-      [ChainEntity, BlockEntity, AuthorKeyEntity].map((entity) => reader.getRepository(entity).count()),
-    );
-    return { chains: chains ?? 0, blocks: blocks ?? 0, authorKeys: authorKeys ?? 0, trail: await trailStatus(reader) };
-  }
-
   /** Public keys of authors: what a verifier needs beside the blocks. */
   async keys(query: PageQuery): Promise<Page<AuthorKeyResponse>> {
     const builder = this.database.reader
@@ -92,6 +104,10 @@ export class VerificationService {
     if (!row) throw invalid('cursor', 'must be a nextCursor that this list gave');
     return row.height;
   }
+}
+
+function nothingSealed(patientId: string): ChainVerdictResponse {
+  return { patientId, verdict: 'VALID', chainId: '', blocks: 0, height: null, headHash: null, findings: [], checkpoint: null };
 }
 
 function toBlock(row: BlockEntity): BlockResponse {

@@ -22,7 +22,7 @@ export class LogKeys {
 
   constructor(
     @Inject(ROOT_KEYS) private readonly keys: RootKeys,
-    @Inject(CONFIG) { ledger }: Config,
+    @Inject(CONFIG) { ledger }: Pick<Config, 'ledger'>,
   ) {
     this.witness = this.signer(ledger.witnessName, WITNESS, 'witness');
   }

@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { CONFIG, type Config } from '../config/config';
 import { LogKeys } from './log-keys';
 import { LogPublisher } from './log-publisher.service';
+import { LogStatusService } from './log-status.service';
 import { POLICY, readPolicy } from './policy-file';
 import { PublicationService } from './publication.service';
 import { TlogController } from './tlog.controller';
@@ -19,7 +20,8 @@ import { WitnessingService } from './witnessing.service';
     LogPublisher,
     TlogService,
     PublicationService,
+    LogStatusService,
   ],
-  exports: [POLICY, LogKeys, LogPublisher, TlogService, PublicationService],
+  exports: [POLICY, LogKeys, WitnessingService, LogPublisher, TlogService, PublicationService, LogStatusService],
 })
 export class TlogModule {}

@@ -45,6 +45,11 @@ export class WitnessingService {
     return this.policy.witnesses.filter((witness) => witness.url !== undefined);
   }
 
+  /** All witnesses of the policy, with a URL or without. When there are any, checkpoints are expected to be witnessed. */
+  get expected(): readonly Witness[] {
+    return this.policy.witnesses;
+  }
+
   /** The policy under which a checkpoint of this log is witnessed. */
   policyFor(origin: string): Policy {
     return { ...this.policy, logs: [{ key: this.keys.log(origin).key }] };

@@ -1,6 +1,6 @@
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../ormconfig';
-import type { ChainVerdictResponse } from '../ledger/ledger.dto';
+import type { ChainVerdictBase, ChainVerdictResponse } from '../ledger/ledger.dto';
 import { type Person, shorten, type Stage } from './demo-stage';
 import { count } from './progress-bar';
 import { linesOf, auditData } from './audit-data';
@@ -46,7 +46,7 @@ interface Place {
 
 /** Runs the verifier of the command line; `expected` is all that it may find. */
 async function verify(stage: Stage, expected: readonly Place[]): Promise<void> {
-  const bad: ChainVerdictResponse[] = [];
+  const bad: ChainVerdictBase[] = [];
   const summary = await auditData(stage.config, {}, (verdict) => {
     if (verdict.findings.length > 0 || verdict.verdict !== 'VALID') bad.push(verdict);
   });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../ormconfig';
-import type { ChainVerdictResponse } from '../../src/ledger/ledger.dto';
+import type { ChainVerdictBase } from '../../src/ledger/ledger.dto';
 import { readBundleFolder } from '../../src/tools/bundle-files';
 import { DemoConsole } from '../../src/tools/demo-console';
 import { HttpClient } from '../../src/tools/http-client';
@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => world.close());
 
 async function audit(options: AuditOptions = {}) {
-  const verdicts: ChainVerdictResponse[] = [];
+  const verdicts: ChainVerdictBase[] = [];
   const summary = await auditData(world.foundations.config, options, (verdict) => verdicts.push(verdict));
   return { summary, verdicts, bad: verdicts.filter((verdict) => verdict.verdict !== 'VALID') };
 }

@@ -59,12 +59,7 @@ describe('SEC-51 SEC-97 the database itself refuses to change what is sealed or 
   async function insertRow(table: string, values: Record<string, unknown> = {}): Promise<void> {
     const columns = await source.query<{ name: string; type: string; notnull: number }[]>(`PRAGMA table_info("${table}")`);
     const needed = columns.filter((column) => column.notnull === 1 || column.name in values);
-    // SQLite may give its standard types in capitals.
-    const zeros = new Map<string, unknown>([
-      ['blob', Buffer.alloc(1)],
-      ['integer', 0],
-    ]);
-    const row = needed.map(({ name, type }) => values[name] ?? zeros.get(type.toLowerCase()) ?? '');
+    const row = needed.map(({ name, type }) => values[name] ?? (/blob/i.test(type) ? Buffer.alloc(1) : /int/i.test(type) ? 0 : ''));
     await source.query(
       `INSERT INTO "${table}" (${needed.map(({ name }) => `"${name}"`).join()}) VALUES (${needed.map(() => '?').join()})`,
       row,

@@ -1,0 +1,52 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '../database/database';
+import { lastCosigned, workOf } from './checkpoint-store';
+import { LogPublisher } from './log-publisher.service';
+import { WitnessingService } from './witnessing.service';
+
+/** How far one log has come. */
+export interface LogStatus {
+  readonly origin: string;
+  /** Leaves. */
+  readonly size: number;
+  /** Leaves under the newest checkpoint; 0 before the first. */
+  readonly signedSize: number;
+  /** Entries that wait for their place. */
+  readonly pending: number;
+  /** Why it takes nothing; null when it does. */
+  readonly halted: string | null;
+  /** By name of their keys: the largest size that each has cosigned; 0 before the first. */
+  readonly witnesses: { readonly name: string; readonly cosignedSize: number }[];
+}
+
+/** Says how the logs that grow here are doing. */
+@Injectable()
+export class LogStatusService {
+  constructor(
+    private readonly database: Database,
+    private readonly publisher: LogPublisher,
+    private readonly witnessing: WitnessingService,
+  ) {}
+
+  /** Each log with its witnesses. */
+  async all(): Promise<LogStatus[]> {
+    const { reader } = this.database;
+    const logs: LogStatus[] = [];
+    for (const work of await workOf(reader)) {
+      const witnesses: LogStatus['witnesses'] = [];
+      for (const { key } of this.witnessing.expected)
+        witnesses.push({ name: key.name, cosignedSize: await lastCosigned(reader, work.id, key.name) });
+      logs.push({ ...this.figures(work), witnesses });
+    }
+    return logs;
+  }
+
+  /** Each log without its witnesses: one statement in all. */
+  async plain(): Promise<Omit<LogStatus, 'witnesses'>[]> {
+    return (await workOf(this.database.reader)).map((work) => this.figures(work));
+  }
+
+  private figures({ id, origin, size, signedSize, pending }: Awaited<ReturnType<typeof workOf>>[number]): Omit<LogStatus, 'witnesses'> {
+    return { origin, size, signedSize: Math.max(0, signedSize), pending, halted: this.publisher.haltOf(id) ?? null };
+  }
+}

@@ -1,0 +1,76 @@
+import { existsSync } from 'node:fs';
+import { DataSource } from 'typeorm';
+import { dataSourceOptions } from '../../ormconfig';
+import type { Config } from '../config/config';
+import { loadKeyFiles } from '../crypto/key-files';
+import { KeyRing } from '../crypto/key-ring.service';
+import { consentRows } from '../ledger/consent-rows';
+import type { RowKeeper } from '../ledger/row-keeper';
+import { recordRows } from '../record/record-rows';
+import type { LogTrust } from '../tlog/log-checkpoints';
+import { LogKeys } from '../tlog/log-keys';
+import { readPolicy } from '../tlog/policy-file';
+
+/** There is nothing here that could be verified; the message is for the operator. */
+export class AuditError extends Error {
+  override readonly name = 'AuditError';
+}
+
+/** What an audit opens. Plain values: it is handed to other threads, and each opens its own. */
+export interface AuditSetup {
+  readonly config: Pick<Config, 'sqlitePath' | 'keysDir' | 'ledger'>;
+  /** Leaves contents closed: for auditors who do not hold the keys. */
+  readonly withoutKeys: boolean;
+  /** The auditor's own policy (C2SP tlog-policy): keys of logs, witnesses, quorum. Null: the server's own, with keys derived from the key files. */
+  readonly policyFile: string | null;
+}
+
+/** An open data folder. */
+export interface AuditSource {
+  readonly source: DataSource;
+  readonly keyRing: KeyRing | null;
+  readonly trust: LogTrust;
+}
+
+/** Whose rows are compared with the blocks: all that the server has. */
+export const ROW_KEEPERS: readonly RowKeeper[] = [consentRows, recordRows];
+
+/**
+ * Opens the database read-only: no migration, no write, no new key; it may run beside the server.
+ * @throws AuditError when there is no database or it is not one of ours; CryptoError when keys are missing or wrong; ConfigError for a bad policy
+ */
+export async function openAuditSource({ config, withoutKeys, policyFile }: AuditSetup): Promise<AuditSource> {
+  if (!existsSync(config.sqlitePath)) throw new AuditError(`There is no database at ${config.sqlitePath} (set DATA_DIR or SQLITE_PATH)`);
+  const keys = withoutKeys ? null : loadKeyFiles(config.keysDir, { create: false });
+  const policy = readPolicy(policyFile ?? config.ledger.policyFile);
+  const derived = keys && new LogKeys(keys, config);
+  const source = await openReadOnly(config.sqlitePath);
+  try {
+    const keyRing = keys && new KeyRing(keys);
+    await keyRing?.verifyRoot(source.manager);
+    const policyFor = (origin: string) => {
+      const key = policy.logs.find((log) => log.key.name === origin)?.key ?? derived?.log(origin).key;
+      return key ? { ...policy, logs: [{ key }] } : null;
+    };
+    return { source, keyRing, trust: { policyFor } };
+  } catch (error) {
+    await source.destroy();
+    throw error;
+  }
+}
+
+async function openReadOnly(file: string): Promise<DataSource> {
+  const source = new DataSource({ ...dataSourceOptions(file, true), migrationsRun: false });
+  try {
+    await source.initialize();
+    const [row] = await source.query<{ found: number }[]>(
+      `SELECT COUNT(*) AS "found" FROM sqlite_master WHERE type = 'table' AND name IN ('ledger_chain', 'ledger_block', 'ledger_content', 'author_key', 'log')`,
+    );
+    if (row?.found === 5) return source;
+  } catch (error) {
+    const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+    throw new AuditError(`${file} cannot be opened as a database${typeof code === 'string' ? ` (${code})` : ''}`);
+  }
+  await source.destroy();
+  throw new AuditError(`${file} is not a database of BJWT-EHR, or its first start was not finished`);
+}
