@@ -1,6 +1,10 @@
 /** Chain verification (P5, P6), cold start (P8) and statements per request: what is measured on freshly started servers. */
 import { createHash, generateKeyPairSync, hash, sign, verify } from 'node:crypto';
+import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { peakRss, rssMb } from './processes.mjs';
 
 const SIGNATURES = 1500;
@@ -63,6 +67,51 @@ export async function verifyRounds(ours, patientId, rounds) {
     results.push({ mbPerS: bytes.length / 1e6 / seconds, sha, blocksPerS: blocks / seconds, ed25519, seconds });
   }
   return { blocks, mb: bytes.length / 1e6, rounds: results, rssBefore: before, rssGrowth: highest - before };
+}
+
+/** `npm run audit` on the live folder, as its own process; its summary. */
+async function audit(ours, more) {
+  const env = { PATH: process.env.PATH ?? '', DATA_DIR: join(ours.dir, 'data') };
+  const args = [join(ours.dist, 'src', 'tools', 'audit.js'), '--json', '--threads', String(availableParallelism()), ...more];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env, maxBuffer: 1e9 });
+  const { summary } = JSON.parse(stdout.trim().split('\n').at(-1));
+  if (summary.bad > 0 || summary.badLogs > 0) throw new Error(`audit: ${JSON.stringify(summary)}`);
+  return summary;
+}
+
+/** What an audit must hash of all chains, in bytes. */
+function ledgerBytes(ours) {
+  const require = createRequire(`${ours.dist}/src/main.js`);
+  const db = new (require(`${ours.dist}/src/database/sqlite-options.js`).sqliteDriver())(ours.database, { readonly: true });
+  const { bytes } = db
+    .prepare(
+      `SELECT SUM(LENGTH(b.header) + COALESCE(LENGTH(b.attestation), 0) + COALESCE(LENGTH(c.ciphertext), 0)) AS bytes FROM ledger_block b
+       LEFT JOIN ledger_content c ON c.recordId = b.recordId AND c.version = b.version`,
+    )
+    .get();
+  db.close();
+  return bytes;
+}
+
+/** Full audits of everything that was sealed, on all cores, beside the raw rates: hashes only (P5), with signatures (P6), with contents opened too. */
+export async function auditRounds(ours, rounds) {
+  const bytes = ledgerBytes(ours);
+  const sample = Buffer.alloc(4_000_000, 1);
+  const results = [];
+  for (let index = 0; index < rounds; index += 1) {
+    const [sha, ed25519] = [rawSha256(sample), rawEd25519()];
+    const hashes = await audit(ours, ['--hashes-only']);
+    const signed = await audit(ours, ['--without-keys']);
+    const opened = await audit(ours, []);
+    results.push({
+      sha,
+      ed25519,
+      hashedMbPerS: bytes / 1e6 / hashes.seconds,
+      signedPerS: signed.blocks / signed.seconds,
+      openedPerS: opened.blocks / opened.seconds,
+    });
+  }
+  return { mb: bytes / 1e6, rounds: results };
 }
 
 /** Starts both servers in turn on the data that is there; times and idle memory. Leaves the last start of ours running. */

@@ -18,7 +18,7 @@ import {
 import { arch, availableParallelism, cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { coldStarts, countStatements, digestOf, verifyRounds } from './chain.mjs';
+import { auditRounds, coldStarts, countStatements, digestOf, verifyRounds } from './chain.mjs';
 import { OurServer } from './ours.mjs';
 import { end, endAll, message, rssMb, scratch, start } from './processes.mjs';
 import { logTable, measureLog } from './log.mjs';
@@ -144,6 +144,7 @@ async function main() {
   note('cold starts, verification, statements');
   const cold = await coldStarts(ours, startFloor, PLAN.starts);
   const chain = await verifyRounds(ours, long, PLAN.rounds);
+  const audits = await auditRounds(ours, PLAN.rounds);
   const statements = await countStatements(ours, rounds.sealed[0]);
   if (profile) texts.push(...(await statementTimes(rounds)));
   await ours.stop();
@@ -156,6 +157,7 @@ async function main() {
     rounds: results,
     others: PLAN.others,
     chain,
+    audits,
     cold,
     loaded,
     statements,

@@ -22,16 +22,10 @@ export interface HeadLeaf {
   readonly leafIndex: number;
 }
 
-interface BlockRow {
-  height: number;
-  blockHash: unknown;
-  recordId: string;
-  logId: number | null;
-  leafIndex: number | null;
-  kind: number | null;
-}
-
+/** What is known of a block from its own row. */
+export type BlockRow = Pick<BlockEntity, 'height' | 'blockHash' | 'recordId'>;
 type Leaf = Pick<LeafEntity, 'logId' | 'leafIndex' | 'kind'>;
+type LeafRow = Leaf & Pick<BlockEntity, 'height'>;
 
 /**
  * Holds the blocks of one chain against the leaves of its hospital's logs (invariants I3 and I4): each block has one leaf of kind block in a log, and the
@@ -51,18 +45,15 @@ export class ChainLeaves {
     private readonly checks: LeafChecks = {},
   ) {}
 
-  /** What is wrong with the leaves of the blocks above height `from` up to `to`. Pages come in rising order. At most {@link MAX_FINDINGS} in all. */
-  async findings(from: number, to: number): Promise<Finding[]> {
-    const rows = await this.page(from, to);
-    const waiting = await this.withoutLeaf(rows);
+  /** What is wrong with the leaves of these blocks: a page of the chain, from above height `from`. Pages come in rising order. At most {@link MAX_FINDINGS} in all. */
+  async findings(from: number, blocks: readonly BlockRow[]): Promise<Finding[]> {
+    const leaves = byHeight(await this.page(from, blocks.at(-1)?.height ?? from));
+    const waiting = await this.withoutLeaf(blocks.filter(({ height }) => !leaves.has(height)));
     const findings: Finding[] = [];
-    for (const [height, block] of byHeight(rows)) {
-      const hash = block[0].blockHash;
-      const late = isBytes(hash, HASH_BYTES) ? waiting.get(hash.toString('latin1')) : undefined;
-      const leaves = block.flatMap(leafOf).concat(late ?? []);
-      const found = late === undefined && leaves.length === 0 ? [MISSING] : await this.judge(leaves, hash);
-      for (const { code, field } of found) findings.push({ code, height, field, recordId: block[0].recordId });
-      const [newest] = leaves.slice(-1);
+    for (const { height, blockHash, recordId } of blocks) {
+      const own = leaves.get(height) ?? waiting.get(height);
+      for (const { code, field } of own ? await this.judge(own, blockHash) : [MISSING]) findings.push({ code, height, field, recordId });
+      const newest = own?.at(-1);
       this.head = newest ? { logId: newest.logId, leafIndex: newest.leafIndex } : null;
     }
     const kept = findings.slice(0, MAX_FINDINGS - this.made);
@@ -70,19 +61,18 @@ export class ChainLeaves {
     return kept;
   }
 
-  private page(from: number, to: number): Promise<BlockRow[]> {
+  private page(from: number, to: number): Promise<LeafRow[]> {
     const builder = this.manager
       .createQueryBuilder(BlockEntity, 'b')
-      .leftJoin(LeafEntity, 'l', `l.hash = b.blockHash AND l.logId IN ${this.logs()}`, { hospitalId: this.chain.hospitalId })
+      .innerJoin(LeafEntity, 'l', `l.hash = b.blockHash AND l.logId IN ${this.logs()}`, { hospitalId: this.chain.hospitalId })
       .select('b.height', 'height');
-    for (const column of ['blockHash', 'recordId']) builder.addSelect(`b.${column}`, column);
     for (const column of ['logId', 'leafIndex', 'kind']) builder.addSelect(`l.${column}`, column);
     return builder
       .where('b.chainId = :chainId AND b.height > :from AND b.height <= :to', { chainId: this.chain.chainId, from, to })
       .orderBy('b.height')
       .addOrderBy('l.logId')
       .addOrderBy('l.leafIndex')
-      .getRawMany<BlockRow>();
+      .getRawMany<LeafRow>();
   }
 
   /** All logs of the hospital: an older incarnation keeps the leaves that it has. */
@@ -95,16 +85,20 @@ export class ChainLeaves {
    * Blocks that had no leaf when the page was read and are queued, or have got their leaf meanwhile. First the queue is read, then the leaves:
    * entries move in this direction only, so none slips through.
    */
-  private async withoutLeaf(rows: readonly BlockRow[]): Promise<Map<string, Leaf[]>> {
-    const hashes = rows.filter((row) => row.logId === null && isBytes(row.blockHash, HASH_BYTES)).map((row) => row.blockHash);
-    const found = new Map<string, Leaf[]>();
+  private async withoutLeaf(blocks: readonly BlockRow[]): Promise<Map<number, Leaf[]>> {
+    const heights = new Map<string, number>();
+    for (const { height, blockHash } of blocks) if (isBytes(blockHash, HASH_BYTES)) heights.set(keyOf(blockHash), height);
+    const hashes = blocks.map(({ blockHash }) => blockHash).filter((hash) => isBytes(hash, HASH_BYTES));
+    const found = new Map<number, Leaf[]>();
     if (hashes.length === 0) return found;
     const own = new Set((await selectRows(this.manager, LogEntity, 'hospitalId', [this.chain.hospitalId])).map(({ id }) => id));
-    for (const { logId, kind, hash } of await selectRows(this.manager, PendingEntity, 'hash', hashes))
-      if (own.has(logId) && kind === EntryKind.block) found.set(hash.toString('latin1'), []);
+    for (const { logId, kind, hash } of await selectRows(this.manager, PendingEntity, 'hash', hashes)) {
+      const height = heights.get(keyOf(hash));
+      if (height !== undefined && own.has(logId) && kind === EntryKind.block) found.set(height, []);
+    }
     for (const { hash, ...leaf } of await selectRows(this.manager, LeafEntity, 'hash', hashes)) {
-      const key = hash.toString('latin1');
-      if (own.has(leaf.logId)) found.set(key, [...(found.get(key) ?? []), leaf]);
+      const height = heights.get(keyOf(hash));
+      if (height !== undefined && own.has(leaf.logId)) found.set(height, [...(found.get(height) ?? []), leaf]);
     }
     return found;
   }
@@ -140,16 +134,14 @@ export class ChainLeaves {
 type Misfit = Pick<Finding, 'code' | 'field'>;
 const MISSING: Misfit = { code: 'LEAF_MISSING', field: 'header' };
 
-function leafOf({ logId, leafIndex, kind }: BlockRow): Leaf[] {
-  return logId === null || leafIndex === null || kind === null ? [] : [{ logId, leafIndex, kind }];
-}
+const keyOf = (hash: Buffer): string => hash.toString('latin1');
 
-function byHeight(rows: readonly BlockRow[]): Map<number, [BlockRow, ...BlockRow[]]> {
-  const blocks = new Map<number, [BlockRow, ...BlockRow[]]>();
+function byHeight(rows: readonly LeafRow[]): Map<number, Leaf[]> {
+  const leaves = new Map<number, Leaf[]>();
   for (const row of rows) {
-    const known = blocks.get(row.height);
+    const known = leaves.get(row.height);
     if (known) known.push(row);
-    else blocks.set(row.height, [row]);
+    else leaves.set(row.height, [row]);
   }
-  return blocks;
+  return leaves;
 }

@@ -16,6 +16,8 @@ import { compareRows } from './row-comparison';
 import type { RowKeeper } from './row-keeper';
 
 const PAGE = 500;
+/** Blocks, each with a signature to check, after which others get their turn. */
+const BREATH = 50;
 
 /** What a verification needs beside the rows. Without `keyRing` the contents stay closed: hashes and signatures are checked all the same. */
 export interface VerificationContext {
@@ -87,10 +89,13 @@ export async function verifyStoredChain(manager: EntityManager, chain: Chain, co
   for (let from = -1; ;) {
     const rows = await page(manager, chain.chainId, from, tip.lastHeight, limit);
     rowsFindings.push(...(await keys.turn(rows)));
-    for (const row of rows) verifier.push(toStoredBlock(row, vault));
+    for (const [index, row] of rows.entries()) {
+      verifier.push(toStoredBlock(row, vault));
+      if (index % BREATH === BREATH - 1) await nextTurn();
+    }
     rowsFindings.push(...(await compareRows(manager, { ...chain, genesis }, rows, context.keepers, kept)));
     const last = rows.at(-1);
-    if (last) rowsFindings.push(...(await leaves.findings(from, last.height)));
+    if (last) rowsFindings.push(...(await leaves.findings(from, rows)));
     await context.pace?.(rows.length);
     if (!last || rows.length < limit) break;
     from = last.height;

@@ -1,5 +1,4 @@
 import { type EntityManager, Not } from 'typeorm';
-import { selectRows } from '../database/rows';
 import { BlockKind } from '../ledger/core/header';
 import type { OpenedBlock } from '../ledger/open-block';
 import { firstMisfit, rowFindings, type RowKeeper } from '../ledger/row-keeper';
@@ -48,14 +47,24 @@ function contentMisfits(row: RecordEntity, block: OpenedBlock, payload: Buffer):
   };
 }
 
+type Row = Pick<RecordEntity, 'id' | 'patientId' | 'status' | 'height' | 'blockHash' | 'sealedAt' | 'version'>;
+
+/** Only the columns that are compared: a verification reads every row there is. */
+async function rowsOf(manager: EntityManager, ids: readonly string[]): Promise<Row[]> {
+  const builder = manager.createQueryBuilder(RecordEntity, 'r').select('r.id', 'id');
+  for (const column of ['patientId', 'status', 'height', 'blockHash', 'sealedAt', 'version']) builder.addSelect(`r.${column}`, column);
+  const rows = await builder.where('r.id IN (:...ids)', { ids }).getRawMany<Row>();
+  // Some databases give large integers as text.
+  return rows.map((row) => ({ ...row, sealedAt: row.sealedAt === null ? null : Number(row.sealedAt) }));
+}
+
 /** The rows of `record` that lists and answers are made of. */
 export const recordRows: RowKeeper = {
   kinds: KINDS,
 
   async findings(manager, patientId, facts) {
     const ids = facts.map((fact) => fact.recordId);
-    const rows = await selectRows(manager, RecordEntity, 'id', ids);
-    const byId = new Map(rows.map((row) => [row.id, row]));
+    const byId = new Map((await rowsOf(manager, ids)).map((row) => [row.id, row]));
     return facts.flatMap((fact) => {
       const row = byId.get(fact.recordId);
       const fits = row && {

@@ -1,8 +1,8 @@
 import type { EntityManager } from 'typeorm';
-import { HASH_BYTES, isBytes } from '../ledger/core/bytes';
-import { encodeEntry, EntryKind, isEntryKind } from '../ledger/core/entry';
+import { HASH_BYTES, isBytes, sha256, ZERO_HASH } from '../ledger/core/bytes';
+import { encodeEntry, ENTRY_BYTES, EntryKind, isEntryKind } from '../ledger/core/entry';
 import { TILE_HEIGHT, TILE_WIDTH } from '../ledger/core/tiles';
-import { CompactRange, leafHash } from '../ledger/core/tree';
+import { CompactRange } from '../ledger/core/tree';
 import type { LeafMarks } from './leaf-marks';
 import { type LogFinding, LogFindings } from './log-report';
 import { LeafEntity, TileEntity } from './tlog.entity';
@@ -92,12 +92,16 @@ function isBytesOf(value: unknown, expected: Buffer): boolean {
   return isBytes(value, expected.length) && value.equals(expected);
 }
 
+/** Where the kind of an entry stands behind the byte that marks a leaf. */
+const KIND_AT = 1 + ENTRY_BYTES - HASH_BYTES - 1;
+
 class SegmentWalk {
   private readonly found = new LogFindings();
   private readonly range = CompactRange.empty();
   private readonly cuts: SegmentCut[] = [];
   private readonly stored = new Map<string, TileEntity>();
   private readonly wanted: number[];
+  private readonly scratch = Buffer.concat([Buffer.of(0), encodeEntry({ kind: EntryKind.block, hash: ZERO_HASH })]);
   private broken = false;
   private next: number;
   private leafHashes: Buffer[] = [];
@@ -147,7 +151,14 @@ class SegmentWalk {
     const { marks } = this.options;
     if (marks && kind === EntryKind.block && !marks.has(this.task.logId, index))
       this.found.say('LEAF_MISMATCH', index, 'leaf without a block');
-    if (!this.broken) this.append(index, leafHash(encodeEntry({ kind, hash })));
+    if (!this.broken) this.append(index, this.hashOf(kind, hash));
+  }
+
+  /** The leaf hash, in one buffer that serves all leaves. */
+  private hashOf(kind: EntryKind, hash: Buffer): Buffer {
+    this.scratch[KIND_AT] = kind;
+    this.scratch.set(hash, KIND_AT + 1);
+    return sha256(this.scratch);
   }
 
   private append(index: number, hash: Buffer): void {

@@ -438,7 +438,10 @@ describe('R17 tampering', () => {
         setBlock(db, 2, 'header', header);
         setBlock(db, 2, 'blockHash', blockHash(header));
       },
-      [['BROKEN_LINK', 3, 'header.prevHash']],
+      [
+        ['LEAF_MISSING', 2, 'header'],
+        ['BROKEN_LINK', 3, 'header.prevHash'],
+      ],
     ],
     [
       'the last header and the head, both made anew',
@@ -448,7 +451,10 @@ describe('R17 tampering', () => {
         setBlock(db, 5, 'blockHash', blockHash(header));
         db.prepare('UPDATE ledger_chain SET headHash = ? WHERE patientId = ?').run(blockHash(header), patient.id);
       },
-      [['ATTESTATION_INVALID', 5, 'attestation.cmt']],
+      [
+        ['ATTESTATION_INVALID', 5, 'attestation.cmt'],
+        ['LEAF_MISSING', 5, 'header'],
+      ],
     ],
     [
       'an attestation',
