@@ -154,7 +154,7 @@ export class RecordController {
   @Roles('DOCTOR')
   @Api('records', 'What the author of a draft signs who holds the own key', AttestationResponse, {
     status: 201,
-    problems: ['not_found', 'record_sealed', 'conflict', 'log_halted'],
+    problems: ['not_found', 'erased', 'record_sealed', 'conflict', 'log_halted'],
   })
   attestation(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<AttestationResponse> {
     return this.sealing.prepare(actor, id);
@@ -189,7 +189,7 @@ export class RecordController {
   @Roles('DOCTOR')
   @Api('records', 'What the author of a correction signs who holds the own key', AttestationResponse, {
     status: 201,
-    problems: ['not_found', 'conflict', 'invalid_resource', 'log_halted'],
+    problems: ['not_found', 'erased', 'conflict', 'invalid_resource', 'log_halted'],
   })
   attestationOfCorrection(
     @CurrentActor() actor: Actor,

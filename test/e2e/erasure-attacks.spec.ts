@@ -170,7 +170,10 @@ test('ATTACK the erasure of one record is turned into that of the whole patient,
       async () =>
         expect(await verify()).toMatchObject({
           verdict: 'TAMPERED',
-          findings: [{ code: 'CONTENT_MISMATCH', height: 3, field: 'erasure.certificate', recordId: erasure.id }],
+          findings: [
+            { code: 'CONTENT_MISMATCH', height: 3, field: 'erasure.certificate', recordId: erasure.id },
+            { code: 'LEAF_MISSING', height: 3, field: 'header', recordId: erasure.id },
+          ],
         }),
     );
 });

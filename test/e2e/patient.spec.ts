@@ -68,9 +68,9 @@ describe('R18 the own record', () => {
     const statuses = await probeAll(patientA.api, { id: patientA.id });
     for (const [route, status] of await probeAll(patientA.api, { id: record })) statuses.set(`${route} (record)`, status);
     const changing = [...statuses].filter(([route]) => !route.startsWith('GET '));
-    // The patient's own acts: consent, answers, asking for a verification or an erasure, and withdrawing that.
+    // The patient's own acts: consent, answers, asking for a verification or an erasure, withdrawing that, and ending the own key.
     const own =
-      /^(POST \/patients\/me\/consent\/grants|DELETE \/patients\/me\/consent|POST \/questions\/|POST \/ledger\/.*\/verify|POST \/patients\/\{id\}\/erasures|POST \/erasures\/\{id\}\/refusal)/;
+      /^(POST \/patients\/me\/consent\/grants|DELETE \/patients\/me\/consent|POST \/questions\/|POST \/ledger\/.*\/verify|POST \/patients\/\{id\}\/erasures|POST \/erasures\/\{id\}\/refusal|POST \/ledger\/keys\/\{kid\}\/revocation)/;
     expect(changing.filter(([route]) => !own.test(route)).map(([route, status]) => `${route} ${status}`)).toEqual(
       changing.filter(([route]) => !own.test(route)).map(([route]) => `${route} 403`),
     );

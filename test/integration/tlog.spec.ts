@@ -154,7 +154,7 @@ describe('a running server', () => {
     const tlog = app.app.get(TlogService);
     const hashes = Array.from({ length: 300 }, () => randomBytes(32));
     await app.app.get(Database).transaction(async (tx) => {
-      for (const hash of hashes) await tlog.queue(tx, site.hospitalId, 'key-event', hash);
+      for (const hash of hashes) await tlog.queue(tx, site.hospitalId, 'policy', hash);
     });
     await tlog.settle(site.hospitalId, hashes.at(-1) ?? Buffer.alloc(0), 'logged');
     const get = (path: string) => app.anonymous.get(`/ledger/logs/${site.hospitalId}/${path}`);

@@ -35,6 +35,7 @@ export const TEST_SETTINGS = {
   LOGINS_PER_MINUTE: '1000000',
   PORT: '0',
   LEDGER_CHECKPOINT_MS: '10',
+  LEDGER_SCRUB_BLOCKS: '0', // its own tests turn it on
   LEDGER_TRAIL_SECONDS: '86400', // tests make batches of the trail when they want them
 };
 
