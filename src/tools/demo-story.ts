@@ -4,7 +4,9 @@ import { diagnosis, enrolment, ownView, question } from './demo-chart';
 import { dailyView, departure, importing, prints } from './demo-day';
 import { addDoctor, sharing } from './demo-sharing';
 import type { Person, Stage } from './demo-stage';
+import type { DemoServer } from './demo-server';
 import { tampering } from './demo-tampering';
+import { witnessing } from './demo-witness';
 
 /** Who can sign in after the story. */
 export interface DemoLogin {
@@ -13,7 +15,7 @@ export interface DemoLogin {
 }
 
 /** The whole story, in order. `people` is filled as they appear, so that it holds who there is even when the story breaks off. */
-export async function tellStory(stage: Stage, folder: BundleFolder, from: string, people: DemoLogin[]): Promise<void> {
+export async function tellStory(stage: Stage, server: DemoServer, folder: BundleFolder, from: string, people: DemoLogin[]): Promise<void> {
   const { founder, hospital, otherHospital } = await foundation(stage);
   people.push({ role: 'Founder', who: founder }, { role: 'Hospital', who: hospital }, { role: 'Hospital', who: otherHospital });
   const { doctor: registered, walkIn } = await registration(stage, hospital);
@@ -33,6 +35,7 @@ export async function tellStory(stage: Stage, folder: BundleFolder, from: string
   await departure(stage, hospital, doctor, successor, patient);
   const imported = results.find((result) => result.patientId !== null);
   await tampering(stage, successor, imported?.patientId ?? patient.id);
+  await witnessing(stage, server, successor, patient.id);
 }
 
 function colleague(stage: Stage, hospital: Person): Promise<Person> {

@@ -42,6 +42,8 @@ export async function witnessing(stage: Stage, server: DemoServer, doctor: Perso
     await verifyOffline(scene, recordId);
     await restoreLastNight(scene, policy);
     await sealWitnessed(scene, 'The true database is put back: the ledger goes on');
+    await server.stop();
+    await server.start({});
   } finally {
     await neighbour?.stop();
     rmSync(folder, { recursive: true, force: true });

@@ -44,7 +44,7 @@ async function play(console: DemoConsole, server: DemoServer, folder: BundleFold
   console.line(console.bold('BJWT-EHR, from the first start to a forged record'));
   console.note(`${server.url}, data in ${server.config.dataDir}; the server's log is in ${server.config.logDir}`);
   try {
-    await tellStory(new Stage(console, server.url, server.config, server.setupCode), folder, from, people);
+    await tellStory(new Stage(console, server.url, server.config, server.setupCode), server, folder, from, people);
   } catch (error) {
     console.broken(error instanceof Error ? error.message : 'unknown error');
   }

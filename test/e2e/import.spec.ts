@@ -1,7 +1,9 @@
 import { readBundle } from '../../src/fhir/bundle';
 import { samplePatients } from '../../src/tools/sample-patients';
 import type { Answer } from '../support/api-client';
-import { openRaw, rows } from '../support/raw-database';
+import { openRaw } from '../support/raw-database';
+import { omit } from '../support/omit';
+import { rowCounts } from '../support/row-counts';
 import { createWorld, type Person, type World } from '../support/world';
 
 interface Imported {
@@ -32,17 +34,8 @@ const send = <T>(person: Person, text: string, headers: Record<string, string> =
   person.api.post<T>('/imports', undefined, { raw: text, headers: { 'content-type': 'application/fhir+json', ...headers } });
 
 /** How many rows each table has, without the trail. */
-function counts(): Record<string, number> {
-  const db = openRaw(world);
-  const tables = rows<{ name: string }>(
-    db,
-    `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('audit_event', 'data_key')`,
-  );
-  const found = Object.fromEntries(
-    tables.map(({ name }) => [name, rows<{ n: number }>(db, `SELECT COUNT(*) AS n FROM "${name}"`)[0]?.n ?? -1]),
-  );
-  db.close();
-  return found;
+async function counts(): Promise<Record<string, unknown>> {
+  return omit(await rowCounts(world), 'data_key');
 }
 
 async function allRecords(person: Person, patientId: string): Promise<{ items: Page['items']; text: string }> {
@@ -121,28 +114,28 @@ describe('R25 a bundle that fails leaves nothing', () => {
   ];
 
   test.each(cases)('R25 %s: 422, the entry named, nothing stored', async (_name, change, path) => {
-    const before = counts();
+    const before = await counts();
     const refused = await send<Problem>(world.doctorA, broken(change));
     expect([refused.status, refused.body.code]).toEqual([422, 'invalid_bundle']);
     expect(refused.body.errors.map((item) => item.path)).toContain(path);
-    expect(counts()).toEqual(before);
+    expect(await counts()).toEqual(before);
   });
 
   test('R25 the same person twice: 409, the entry named, nothing stored', async () => {
     const text = samplePatients(1, 5)[0]?.text ?? '';
     expect((await send(world.doctorA, text)).status).toBe(201);
-    const before = counts();
+    const before = await counts();
     const fresh = text.replace('Örnek Şifa Hastanesi', 'Başka Hastane'); // a directory entry that would be new
     expect(fresh).not.toBe(text);
     const refused = await send<Problem>(world.doctorA, fresh);
     expect([refused.status, refused.body.code]).toEqual([409, 'already_exists']);
     expect(refused.body.errors[0]?.path).toMatch(/^entry\[\d+\]\.resource\.identifier$/);
-    expect(counts()).toEqual(before);
+    expect(await counts()).toEqual(before);
   });
 
   test('R25 a fault of the database in the middle of the chain takes back what was sealed before it', async () => {
     const text = samplePatients(1, 9)[0]?.text ?? '';
-    const before = counts();
+    const before = await counts();
     const db = openRaw(world);
     db.exec(`CREATE TRIGGER test_fault BEFORE INSERT ON ledger_block WHEN NEW.height = 9 BEGIN SELECT RAISE(ABORT, 'disk on fire'); END`);
     try {
@@ -153,12 +146,12 @@ describe('R25 a bundle that fails leaves nothing', () => {
       db.exec('DROP TRIGGER test_fault');
       db.close();
     }
-    expect(counts()).toEqual(before);
+    expect(await counts()).toEqual(before);
     expect((await send(world.doctorA, text)).status).toBe(201);
   });
 
   test('R25 what is no bundle, too large, or of another type is refused', async () => {
-    const before = counts();
+    const before = await counts();
     for (const text of [
       '{}',
       '{"resourceType":"Bundle","type":"transaction","entry":[]}',
@@ -172,7 +165,7 @@ describe('R25 a bundle that fails leaves nothing', () => {
     expect((await send(world.doctorA, samples[1]?.text ?? '', { 'content-type': 'text/xml' })).status).toBe(415);
     for (const person of [world.patientA, world.founder, world.auditor])
       expect((await send(person, samples[1]?.text ?? '')).status).toBe(403);
-    expect(counts()).toEqual(before);
+    expect(await counts()).toEqual(before);
   });
 });
 
@@ -180,10 +173,10 @@ test('R25 a retried import with one Idempotency-Key enrols one patient; another 
   const [one, two] = samplePatients(2, 123).map(({ text }) => text);
   const key = { 'idempotency-key': 'import-0001' };
   const first = await send<Imported>(world.doctorA, one ?? '', key);
-  const before = counts();
+  const before = await counts();
   const again = await send<Imported>(world.doctorA, one ?? '', key);
   expect([first.status, again.status, again.text]).toEqual([201, 201, first.text]);
   const other = await send<Problem>(world.doctorA, two ?? '', key);
   expect([other.status, other.body.code]).toEqual([422, 'idempotency_key_reused']);
-  expect(counts()).toEqual(before);
+  expect(await counts()).toEqual(before);
 });

@@ -105,7 +105,7 @@ describe('a running server', () => {
     try {
       db.exec(`CREATE TRIGGER stuck BEFORE INSERT ON log_leaf BEGIN SELECT RAISE(ABORT, 'stuck'); END`);
       const [log] = rows<{ id: number }>(db, 'SELECT id FROM log');
-      const insert = db.prepare('INSERT INTO log_pending (logId, kind, hash) VALUES (?, 3, ?)');
+      const insert = db.prepare('INSERT INTO log_pending (logId, kind, hash) VALUES (?, 5, ?)');
       db.transaction(() => Array.from({ length: 4_200 }, () => insert.run(log?.id, randomBytes(32))))();
       let refused = await seal('?wait=sealed');
       for (let tries = 0; refused.status === 201 && tries < 100; tries += 1) {
