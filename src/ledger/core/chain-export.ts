@@ -2,7 +2,7 @@ import { StoredBlock } from './block';
 import { b64u, b64uDecode, HASH_BYTES, ID_BYTES } from './bytes';
 import { CarriedKey, keyDirectory, readBytes, readKey, readOrigin, readUuid } from './bundle';
 import { createChainVerifier } from './chain';
-import { Checkpoint, MAX_PROOF_HASHES } from './checkpoint';
+import { Checkpoint, MAX_PROOF_LINES } from './checkpoint';
 import { Field, parseExactJson } from './exact-json';
 import { blockHash, ledgerId } from './header';
 import { checkCheckpoint, checkTrust, isLeaf, ProofOptions, trustChecks } from './proof-checks';
@@ -100,7 +100,7 @@ function readBlock(field: Field): ExportedBlock {
     ciphertext: fields.ciphertext.value === null ? null : readBytes(fields.ciphertext),
     ...(recordKey.absent ? {} : { recordKey: readBytes(recordKey, HASH_BYTES) }),
     leafIndex: fields.leafIndex.count(Number.MAX_SAFE_INTEGER),
-    proof: fields.proof.items(MAX_PROOF_HASHES).map((item) => readBytes(item, HASH_BYTES)),
+    proof: fields.proof.items(MAX_PROOF_LINES).map((item) => readBytes(item, HASH_BYTES)),
   };
 }
 

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FormatError, sha256 } from './bytes';
-import { MAX_TREE_SIZE, checkpointText, formatDecimal, parseCheckpointText, parseDecimal, parseProofLines, proofLines } from './checkpoint';
+import { checkpointText, formatDecimal, parseCheckpointText, parseDecimal, parseProofLines, proofLines } from './checkpoint';
+import { MAX_TREE_SIZE } from './tree';
 import { parseNote } from './note';
 import { isNoteText } from './vkey';
 

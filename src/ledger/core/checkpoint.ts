@@ -1,3 +1,4 @@
+import { MAX_TREE_SIZE } from './tree';
 import { FormatError, HASH_BYTES } from './bytes';
 import { requireNoteText } from './note';
 import { b64, b64Decode } from './vkey';
@@ -15,10 +16,8 @@ export interface Checkpoint {
 /** A checkpoint as it was read, with the lines that follow the three. */
 export type ParsedCheckpoint = Checkpoint & { readonly extensions: readonly string[] };
 
-/** Largest number of leaves, and largest number of any kind in these formats: 2^63-1. */
-export const MAX_TREE_SIZE = 2n ** 63n - 1n;
-/** Most hashes that a proof in a tree of at most {@link MAX_TREE_SIZE} leaves can need (tlog-witness names the same bound). */
-export const MAX_PROOF_HASHES = 63;
+/** Most hashes of a proof in these texts, one a line: the bound that tlog-witness names. */
+export const MAX_PROOF_LINES = 63;
 /** Largest text of a checkpoint, in bytes of UTF-8. It leaves room for all signatures within a note. */
 const MAX_CHECKPOINT_BYTES = 16_384;
 const DECIMAL = /^(?:0|[1-9][0-9]{0,18})$/;
@@ -73,6 +72,6 @@ export function proofLines(proof: readonly Buffer[], field: string): string {
 
 /** The inverse of {@link proofLines}, from lines without their newlines. @throws FormatError naming `field` */
 export function parseProofLines(lines: readonly string[], field: string): Buffer[] {
-  if (lines.length > MAX_PROOF_HASHES) throw new FormatError(field, `has more than ${MAX_PROOF_HASHES} hashes`);
+  if (lines.length > MAX_PROOF_LINES) throw new FormatError(field, `has more than ${MAX_PROOF_LINES} hashes`);
   return lines.map((line) => b64Decode(line, field, HASH_BYTES));
 }

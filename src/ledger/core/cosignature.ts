@@ -1,4 +1,5 @@
-import { MAX_TREE_SIZE, parseCheckpointText } from './checkpoint';
+import { parseCheckpointText } from './checkpoint';
+import { MAX_TREE_SIZE } from './tree';
 import { Note, NoteSignature, NoteSigner, signMessage, signaturesOf } from './note';
 import { NoteKey, signatureOfKey } from './vkey';
 

@@ -1,4 +1,4 @@
-import { MAX_PROOF_HASHES, formatDecimal, parseCheckpointText, parseDecimal, parseProofLines, proofLines } from './checkpoint';
+import { MAX_PROOF_LINES, formatDecimal, parseCheckpointText, parseDecimal, parseProofLines, proofLines } from './checkpoint';
 import { FormatError } from './bytes';
 import { MAX_NOTE_BYTES, parseNote } from './note';
 import { b64, b64Decode } from './vkey';
@@ -19,7 +19,7 @@ const FIRST_LINE = 'c2sp.org/tlog-proof@v1';
 /** Largest data of the application, in bytes. */
 const MAX_EXTRA_BYTES = 32_768;
 /** Largest text before the checkpoint, in characters: fixed words, the data in base64, the index and the hashes. */
-const MAX_HEAD = 128 + Math.ceil(MAX_EXTRA_BYTES / 3) * 4 + MAX_PROOF_HASHES * 45;
+const MAX_HEAD = 128 + Math.ceil(MAX_EXTRA_BYTES / 3) * 4 + MAX_PROOF_LINES * 45;
 
 /** Prints a receipt. @throws FormatError as {@link parseReceipt}, for a receipt that it would refuse */
 export function formatReceipt({ extra, index, proof, checkpoint }: Receipt): string {

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { testAuthor } from '../../../test/reference/chain-maker';
 import { FormatError } from './bytes';
-import { Checkpoint, MAX_TREE_SIZE, checkpointText, parseCheckpointText } from './checkpoint';
+import { Checkpoint, checkpointText, parseCheckpointText } from './checkpoint';
+import { MAX_TREE_SIZE } from './tree';
 import { cosignedBy, signCosignature } from './cosignature';
 import { MAX_SIGNATURES, NoteSignature, NoteSigner, formatNote, parseNote, parseSignatureLines, signNote, signatureLine } from './note';
 import { EMPTY_ROOT, leafHash, nodeHash } from './tree';
