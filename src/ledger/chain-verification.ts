@@ -22,7 +22,7 @@ const BREATH = 50;
 /** What a verification needs beside the rows. Without `keyRing` the contents stay closed: hashes and signatures are checked all the same. */
 export interface VerificationContext {
   readonly originOf: (hospitalId: string) => Promise<string>;
-  /** Whether a hospital's log has an event about a key whose body is gone (`hiddenEventsOf`). */
+  /** Whether a hospital's log has an event about a key whose row is gone or altered (`hiddenEventsOf`). */
   readonly hiddenEvents: (hospitalId: string) => Promise<boolean>;
   readonly keyRing: KeyRing | null;
   /** Whose rows are compared with the blocks. */
