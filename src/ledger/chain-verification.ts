@@ -93,7 +93,7 @@ export async function verifyStoredChain(manager: EntityManager, chain: Chain, co
       verifier.push(toStoredBlock(row, vault));
       if (index % BREATH === BREATH - 1) await nextTurn();
     }
-    rowsFindings.push(...(await compareRows(manager, { ...chain, genesis }, rows, context.keepers, kept)));
+    rowsFindings.push(...(await compareRows(manager, { ...chain, genesis, keyRing: context.keyRing }, rows, context.keepers, kept)));
     const last = rows.at(-1);
     if (last) rowsFindings.push(...(await leaves.findings(from, rows)));
     await context.pace?.(rows.length);

@@ -1,5 +1,15 @@
-import { AuthorClient } from '../support/author-client';
-import { rows, tamper } from '../support/raw-database';
+import { randomUUID } from 'node:crypto';
+import { signAttestation } from '../../src/ledger/core/attestation';
+import { b64u, sha256 } from '../../src/ledger/core/bytes';
+import { contentCommit, encryptContent, opening } from '../../src/ledger/core/content';
+import { erasureText } from '../../src/ledger/core/erasure';
+import { blockHash, BlockKind, decodeHeader, encodeHeader, genesisHash } from '../../src/ledger/core/header';
+import { keyEventBody, keyEventHash } from '../../src/ledger/core/key-event';
+import { auditData } from '../../src/tools/audit-data';
+import { type TestAuthor, testAuthor } from '../reference/chain-maker';
+import { AuthorClient, originOf } from '../support/author-client';
+import { erase } from '../support/erasures';
+import { openRaw, type RawDatabase, rows, storedChain, tamper } from '../support/raw-database';
 import { addDoctor, addPatient, createWorld, draftDiagnosis, type Person, sealedDiagnosis, type World } from '../support/world';
 
 let world: World;
@@ -27,6 +37,15 @@ async function logged(kid: string): Promise<void> {
     ).body;
     if (items.find((key) => key.kid === kid)?.events.every((event) => event.leafIndex !== null) === true) return;
     await new Promise((done) => setTimeout(done, 20));
+  }
+}
+
+function rowsOf(sql: string): unknown[] {
+  const db = openRaw(world);
+  try {
+    return rows(db, sql);
+  } finally {
+    db.close();
   }
 }
 
@@ -75,7 +94,150 @@ describe('whoever owns the database file hides a revocation', () => {
       (db) => expect(db.prepare(sql).run(client.key.kid).changes).toBe(1),
       async () => expect(await verify(patient)).toEqual(['TAMPERED', 'LEAF_MISMATCH key_event']),
     );
-    expect(rows).toBeDefined();
     expect(await verify(patient)).toEqual(['VALID']);
+  });
+});
+
+describe('whoever owns the database file erases a whole patient and lets the server’s own log say that it was lawful', () => {
+  let origin = '';
+  beforeAll(async () => {
+    origin = await originOf(world.hospitalA);
+    await erase(world, world.patientA.id, await sealedDiagnosis(world.doctorA, world.patientA.id)); // the founder has a key, whose sealed half is copied
+  });
+
+  function queue(db: RawDatabase, kind: number, hash: Buffer): void {
+    const [log] = rows<{ id: number }>(db, 'SELECT id FROM log WHERE origin = ?', origin);
+    db.prepare('INSERT INTO log_pending (logId, kind, hash) VALUES (?, ?, ?)').run(log?.id, kind, hash);
+  }
+
+  /** A key that the attacker made, as that of somebody who may approve. */
+  function forgeKey(db: RawDatabase, { kid, jwk }: TestAuthor, account: string, custody: 'server' | 'client'): void {
+    const body = keyEventBody({ event: 'register', iss: origin, kid, x: jwk.x, custody, account, at: world.clock.now() });
+    db.prepare(`INSERT INTO key_event (id, kid, hospitalId, event, body, hash) VALUES (?, ?, ?, 'register', ?, ?)`).run(
+      randomUUID(),
+      kid,
+      world.hospitalA.id,
+      body,
+      keyEventHash(body),
+    );
+    const stolen = `SELECT ?, ?, ?, ?, (SELECT privateKey FROM author_key WHERE accountId = ? AND custody = 'server'), 1`;
+    db.prepare(`INSERT INTO author_key (kid, accountId, x, custody, privateKey, createdAt) ${stolen}`).run(
+      kid,
+      account,
+      jwk.x,
+      custody,
+      account,
+    );
+    queue(db, 3, keyEventHash(body));
+  }
+
+  function forgeErasure(db: RawDatabase, patient: string, key: TestAuthor, approvedBy: readonly [string, string]): string {
+    const tip = storedChain(db, patient).at(-1);
+    if (!tip) throw new Error('no chain');
+    const below = decodeHeader(tip.header);
+    const { ledgerId, chainId } = below;
+    const [recordId, recordKey, height] = [randomUUID(), Buffer.alloc(32, 7), tip.height + 1];
+    const statement = erasureText({ scope: 'patient', erases: null, blockHash: null, reason: 'objection', approvedBy });
+    const payload = Buffer.from(statement, 'utf8');
+    const ciphertext = encryptContent({ recordKey, ledgerId, chainId, recordId, version: 1, payload });
+    const commit = contentCommit(opening(recordKey), payload);
+    const iat = Math.floor(below.sealedAt / 1000);
+    const seen = { h: tip.height, b: b64u(tip.blockHash) };
+    const claims = { iss: origin, sub: b64u(chainId), jti: recordId, ver: 1, knd: BlockKind.erase, iat, cmt: b64u(commit), seen };
+    const attestation = signAttestation(claims, key.privateKey, key.kid);
+    const refHash = genesisHash(ledgerId, chainId);
+    const header = encodeHeader({
+      ...below,
+      kind: BlockKind.erase,
+      height,
+      prevHash: tip.blockHash,
+      contentCommit: commit,
+      ciphertextHash: sha256(ciphertext),
+      attestationHash: sha256(attestation),
+      authorKeyId: Buffer.from(key.kid, 'base64url'),
+      refHash,
+    });
+    const hash = blockHash(header);
+    db.prepare(`DELETE FROM ledger_content WHERE recordId IN (SELECT recordId FROM ledger_block WHERE chainId = ?)`).run(chainId);
+    db.prepare('INSERT INTO ledger_block VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)').run(
+      chainId,
+      height,
+      hash,
+      tip.blockHash,
+      refHash,
+      header,
+      recordId,
+      attestation,
+    );
+    db.prepare('INSERT INTO ledger_content (recordId, version, ciphertext, recordKey) VALUES (?, 1, ?, zeroblob(1))').run(
+      recordId,
+      ciphertext,
+    );
+    db.prepare('UPDATE ledger_chain SET height = ?, headHash = ? WHERE chainId = ?').run(height, hash, chainId);
+    db.prepare(`UPDATE record SET status = 'erased' WHERE patientId = ?`).run(patient);
+    db.prepare('UPDATE enrolment SET erasedAt = 1 WHERE patientId = ?').run(patient);
+    db.prepare(`UPDATE data_key SET state = 'destroyed', wrapped = zeroblob(64) WHERE subjectId = ?`).run(patient);
+    const certificate = JSON.stringify({
+      schema: 'bjwt.erasure-certificate/1',
+      origin,
+      chainId: b64u(chainId),
+      recordId,
+      version: 1,
+      statement,
+      opening: b64u(opening(recordKey)),
+      header: b64u(header),
+      attestation,
+      key: key.jwk,
+    });
+    db.prepare(
+      `INSERT INTO erasure (id, hospitalId, patientId, reason, state, requestedBy, requestedAt, firstApprovedBy, secondApprovedBy, decidedAt, purgedAt, certificate)
+       VALUES (?, ?, ?, 'objection', 'executed', ?, 1, ?, ?, 1, 1, ?)`,
+    ).run(recordId, world.hospitalA.id, patient, approvedBy[0], approvedBy[0], approvedBy[1], certificate);
+    queue(db, 1, hash);
+    return recordId;
+  }
+
+  /** An audit with the keys: the server still remembers the patient's key for some minutes, and would miss the content by it. */
+  async function audited(patientId: string): Promise<string[]> {
+    while (rowsOf('SELECT 1 FROM log_pending').length > 0) await new Promise((done) => setTimeout(done, 20));
+    const found: string[] = [];
+    await auditData(world.foundations.config, { patientId, threads: 0 }, ({ verdict, findings }) =>
+      found.push(verdict, ...findings.map(({ code, field }) => `${code} ${field}`)),
+    );
+    return found;
+  }
+  const tables = ['ledger_block', 'ledger_content', 'ledger_chain', 'record', 'enrolment', 'data_key', 'erasure'];
+
+  test.each([
+    ['a made-up key in the name of the founder', 'server'],
+    ['a made-up key of the founder’s own', 'client'],
+  ] as const)('ATTACK with %s', async (_what, custody) => {
+    const patient = await newPatient();
+    await sealedDiagnosis(world.doctorA, patient);
+    const key = testAuthor(`forged ${custody}`);
+    await tamper(
+      world,
+      tables,
+      (db) => {
+        forgeKey(db, key, world.founder.id, custody);
+        forgeErasure(db, patient, key, [world.hospitalA.id, world.founder.id]);
+      },
+      async () => {
+        expect(await audited(patient)).toEqual(['TAMPERED', 'CONTENT_MISMATCH erasure.signer']);
+      },
+    );
+  });
+
+  test('ATTACK with the registered key of a doctor who keeps it', async () => {
+    const patient = await newPatient();
+    const client = await AuthorClient.register(await newDoctor(), world.hospitalA, 'erases alone');
+    expect((await client.seal(await draftDiagnosis(client.doctor, patient))).status).toBe(201);
+    for (const second of [client.doctor.id, world.founder.id])
+      await tamper(
+        world,
+        tables,
+        (db) => forgeErasure(db, patient, client.key, [world.hospitalA.id, second]),
+        async () => expect(await audited(patient)).toEqual(['TAMPERED', 'CONTENT_MISMATCH erasure.signer']),
+      );
   });
 });
