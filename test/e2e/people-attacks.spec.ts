@@ -241,3 +241,39 @@ describe('whoever owns the database file erases a whole patient and lets the ser
       );
   });
 });
+
+describe('who keeps the key of an author', () => {
+  const custodies = async (reader: Person, record: string, patient: string): Promise<unknown[]> => {
+    const bundle = await reader.api.get<{ author: { custody: string } }>(`/records/${record}/bundle`);
+    const chain = await reader.api.get<{ keys: { custody: string }[] }>(`/ledger/patients/${patient}/export`);
+    return [bundle.status, bundle.body.author.custody, ...chain.body.keys.map((key) => key.custody)];
+  };
+
+  test.each([['custody'], ['x']])(
+    'ATTACK the row says something else than the log (%s): what is handed out says what the log says',
+    async (column) => {
+      const doctor = await newDoctor();
+      const patient = await newPatient();
+      const record = await sealedDiagnosis(doctor, patient);
+      const before = await custodies(doctor, record, patient);
+      expect(before).toEqual([200, 'server', 'server']);
+      await tamper(
+        world,
+        ['author_key'],
+        (db) => {
+          const sql = `UPDATE author_key SET ${column} = ? WHERE accountId = ?`;
+          expect(db.prepare(sql).run(column === 'custody' ? 'client' : testAuthor('other').jwk.x, doctor.id).changes).toBe(1);
+        },
+        async () => expect(await custodies(doctor, record, patient)).toEqual(before),
+      );
+    },
+  );
+});
+
+test('SEC-85 of an erased record there is neither receipt nor bundle, and that is said', async () => {
+  const record = await sealedDiagnosis(world.doctorA, world.patientA.id);
+  await erase(world, world.patientA.id, record);
+  for (const what of ['receipt', 'bundle'])
+    for (const reader of [world.doctorA, world.patientA, world.hospitalA])
+      expect((await reader.api.get<{ code: string }>(`/records/${record}/${what}`)).body.code).toBe('erased');
+});
