@@ -8,9 +8,9 @@ import { keyEventBody, keyEventHash } from '../../src/ledger/core/key-event';
 import { auditData } from '../../src/tools/audit-data';
 import { type TestAuthor, testAuthor } from '../reference/chain-maker';
 import { AuthorClient, originOf } from '../support/author-client';
-import { erase } from '../support/erasures';
+import { approve, ask, erase } from '../support/erasures';
 import { openRaw, type RawDatabase, rows, storedChain, tamper } from '../support/raw-database';
-import { addDoctor, addPatient, createWorld, draftDiagnosis, type Person, sealedDiagnosis, type World } from '../support/world';
+import { activate, addDoctor, addPatient, createWorld, draftDiagnosis, type Person, sealedDiagnosis, type World } from '../support/world';
 
 let world: World;
 beforeAll(async () => {
@@ -95,6 +95,50 @@ describe('whoever owns the database file hides a revocation', () => {
       async () => expect(await verify(patient)).toEqual(['TAMPERED', 'LEAF_MISMATCH key_event']),
     );
     expect(await verify(patient)).toEqual(['VALID']);
+  });
+});
+
+describe('whoever owns the database file lets the log say something of a key twice', () => {
+  const UNIQUE = `SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'key_event' AND sql LIKE 'CREATE UNIQUE%'`;
+
+  test('ATTACK a key is registered again, for another account: the first word counts', async () => {
+    const client = await AuthorClient.register(await newDoctor(), world.hospitalA, 'registered twice');
+    const patient = await newPatient();
+    expect((await client.seal(await draftDiagnosis(client.doctor, patient))).status).toBe(201);
+    await logged(client.key.kid);
+    const iss = await originOf(world.hospitalA);
+    const { kid, jwk } = client.key;
+    const event = { event: 'register', iss, kid, x: jwk.x, custody: 'client', at: 1 } as const;
+    const body = keyEventBody({ ...event, account: world.colleagueA.id });
+    let index = '';
+    for (const first of [true, false])
+      await tamper(
+        world,
+        ['key_event', 'author_key', 'log_pending'],
+        (db) => {
+          for (const { name, sql } of rows<{ name: string; sql: string }>(db, UNIQUE)) {
+            index = sql;
+            db.exec(`DROP INDEX "${name}"`);
+          }
+          const insert = `INSERT INTO key_event (id, kid, hospitalId, event, body, hash) VALUES (?, ?, ?, 'register', ?, ?)`;
+          db.prepare(insert).run(first ? '0' : 'z', kid, world.hospitalA.id, body, keyEventHash(body));
+          db.prepare('INSERT INTO log_leaf (logId, leafIndex, kind, hash) SELECT id, 2000000, 3, ? FROM log WHERE origin = ?').run(
+            keyEventHash(body),
+            iss,
+          );
+          db.prepare('UPDATE author_key SET accountId = ? WHERE kid = ?').run(world.colleagueA.id, kid);
+        },
+        async () => {
+          expect(await verify(patient)).toContain('CONTENT_MISMATCH author_key.accountId');
+          const db = openRaw(world);
+          db.exec('DROP TRIGGER IF EXISTS log_leaf_no_delete');
+          db.prepare('DELETE FROM log_leaf WHERE leafIndex = 2000000').run();
+          db.close();
+        },
+      );
+    const db = openRaw(world);
+    db.exec(index);
+    db.close();
   });
 });
 
@@ -276,4 +320,37 @@ test('SEC-85 of an erased record there is neither receipt nor bundle, and that i
   for (const what of ['receipt', 'bundle'])
     for (const reader of [world.doctorA, world.patientA, world.hospitalA])
       expect((await reader.api.get<{ code: string }>(`/records/${record}/${what}`)).body.code).toBe('erased');
+});
+
+test('ATTACK the approval of an account that was closed meanwhile counts for nothing: two who may approve must', async () => {
+  const issued = await world.founder.api.post<{ accountId: string; code: string }>('/accounts', { role: 'ADMIN', name: 'Second Founder' });
+  const second = await activate(world, issued.body, 'founder');
+  const patient = await newPatient();
+  const record = await sealedDiagnosis(world.doctorA, patient);
+  const asked = await ask(second, patient, record);
+  expect(asked.body.approvedBy).toEqual([second.id]);
+  expect((await world.founder.api.post(`/accounts/${second.id}/close`)).status).toBe(200);
+  const alone = await approve(world.hospitalA, asked.body.id);
+  expect([alone.status, alone.body.state, alone.body.approvedBy]).toEqual([200, 'requested', [world.hospitalA.id]]);
+  expect((await world.doctorA.api.get(`/records/${record}`)).status).toBe(200);
+  const both = await approve(world.founder, asked.body.id);
+  expect([both.body.state, both.body.approvedBy]).toEqual(['executed', [world.hospitalA.id, world.founder.id]]);
+});
+
+test('ATTACK a first approval is written into the row in the name of somebody who never approves', async () => {
+  const patient = await newPatient();
+  const record = await sealedDiagnosis(world.doctorA, patient);
+  for (const name of [world.doctorA.id, world.hospitalB.id, world.auditor.id, randomUUID()]) {
+    const asked = await ask(world.patientA, patient, record);
+    expect(asked.status).toBe(404);
+    const wish = await ask(world.hospitalA, patient, record);
+    await tamper(
+      world,
+      ['erasure'],
+      (db) => db.prepare('UPDATE erasure SET firstApprovedBy = ? WHERE id = ?').run(name, wish.body.id),
+      async () =>
+        expect((await approve(world.hospitalA, wish.body.id)).body).toMatchObject({ state: 'requested', approvedBy: [world.hospitalA.id] }),
+    );
+    expect((await world.hospitalA.api.post(`/erasures/${wish.body.id}/refusal`)).status).toBe(200);
+  }
 });
