@@ -288,9 +288,9 @@ describe('whoever owns the database file erases a whole patient and lets the ser
 
 describe('who keeps the key of an author', () => {
   const custodies = async (reader: Person, record: string, patient: string): Promise<unknown[]> => {
-    const bundle = await reader.api.get<{ author: { custody: string } }>(`/records/${record}/bundle`);
-    const chain = await reader.api.get<{ keys: { custody: string }[] }>(`/ledger/patients/${patient}/export`);
-    return [bundle.status, bundle.body.author.custody, ...chain.body.keys.map((key) => key.custody)];
+    const bundle = await reader.api.get<{ author: { custody: string; x: string } }>(`/records/${record}/bundle`);
+    const chain = await reader.api.get<{ keys: { custody: string; x: string }[] }>(`/ledger/patients/${patient}/export`);
+    return [bundle.status, chain.status, ...[bundle.body.author, ...chain.body.keys].flatMap(({ custody, x }) => [custody, x])];
   };
 
   test.each([['custody'], ['x']])(
@@ -300,7 +300,7 @@ describe('who keeps the key of an author', () => {
       const patient = await newPatient();
       const record = await sealedDiagnosis(doctor, patient);
       const before = await custodies(doctor, record, patient);
-      expect(before).toEqual([200, 'server', 'server']);
+      expect(before).toEqual([200, 200, 'server', before[3], 'server', before[3]]);
       await tamper(
         world,
         ['author_key'],
