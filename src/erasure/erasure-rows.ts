@@ -2,8 +2,10 @@ import { selectRows } from '../database/rows';
 import { FormatError } from '../ledger/core/bytes';
 import { type CertifiedErasure, readCertificate } from '../ledger/core/erasure-certificate';
 import { BlockKind } from '../ledger/core/header';
+import type { Finding } from '../ledger/core/verdict';
 import { rowFindings, type RowKeeper } from '../ledger/row-keeper';
 import { ErasureEntity } from './erasure.entity';
+import { signedForApprover } from './erasure-signer';
 
 /** The certificate of an executed erasure, or null when it is not whole or says something else than the row. */
 export function certifiedBy(row: ErasureEntity): CertifiedErasure | null {
@@ -32,19 +34,23 @@ export function certifiedBy(row: ErasureEntity): CertifiedErasure | null {
 export const erasureRows: RowKeeper = {
   kinds: [BlockKind.erase],
 
-  async findings(manager, patientId, facts) {
+  async findings(manager, patientId, facts, chain) {
     const ids = facts.map((fact) => fact.recordId);
     const rows = await selectRows(manager, ErasureEntity, 'id', ids);
     const byId = new Map(rows.map((row) => [row.id, row]));
-    return facts.flatMap((fact) => {
+    const findings: Finding[] = [];
+    for (const fact of facts) {
       const row = byId.get(fact.recordId);
+      const certified = row && certifiedBy(row);
       const fits = row && {
         patientId: row.patientId === patientId,
         state: row.state === 'executed',
-        certificate: certifiedBy(row)?.blockHash.toString('hex') === fact.blockHash,
+        certificate: certified?.blockHash.toString('hex') === fact.blockHash,
+        signer: !!certified && (await signedForApprover(manager, chain, certified)),
       };
-      return rowFindings(fact, 'erasure', fits);
-    });
+      findings.push(...rowFindings(fact, 'erasure', fits));
+    }
+    return findings;
   },
 
   count: (manager, patientId) => manager.getRepository(ErasureEntity).countBy({ patientId, state: 'executed' }),

@@ -2,6 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { AccessService, type Grant, type Target } from '../access/access.service';
 import { AuditService } from '../audit/audit.service';
+import { AccountsService } from '../auth/accounts.service';
 import { requireRecentSignIn } from '../auth/step-up';
 import type { Actor } from '../common/actor';
 import { Clock, isoTime, isoTimeOrNull } from '../common/clock';
@@ -26,6 +27,7 @@ export class ErasuresService implements OnModuleInit {
   constructor(
     private readonly database: Database,
     private readonly access: AccessService,
+    private readonly accounts: AccountsService,
     private readonly records: RecordErasureService,
     private readonly erasing: ErasingService,
     private readonly purge: PurgeService,
@@ -78,7 +80,8 @@ export class ErasuresService implements OnModuleInit {
       const row = await this.open(tx, id);
       noteAbout(grant, row);
       if (row.firstApprovedBy === actor.id) throw new ApiError('conflict', 'Two different people approve an erasure');
-      if (row.firstApprovedBy === null) return this.change(tx, row, { firstApprovedBy: actor.id });
+      if (row.firstApprovedBy === null || !(await this.mayApprove(tx, row.firstApprovedBy, grant)))
+        return this.change(tx, row, { firstApprovedBy: actor.id });
       return this.execute(tx, actor, row, [row.firstApprovedBy, actor.id]);
     });
     if (approved.state !== 'executed') return approved;
@@ -150,6 +153,13 @@ export class ErasuresService implements OnModuleInit {
       await erasures.update({ patientId, state: 'requested' }, { state: 'superseded', decidedAt });
     }
     return executed;
+  }
+
+  /** Whether who approved first still may: the approval of an account that was closed or locked since, as a stolen one is, counts no more. */
+  private async mayApprove(tx: EntityManager, id: string, { hospitalId }: Grant): Promise<boolean> {
+    const person = (await this.accounts.people(tx, [id])).get(id);
+    if (person?.status !== 'ACTIVE') return false;
+    return person.role === 'ADMIN' || (person.role === 'HOSPITAL' && person.hospitalId === hospitalId);
   }
 
   private async open(tx: EntityManager, id: string): Promise<ErasureEntity> {

@@ -15,7 +15,8 @@ import { b64u } from './core/bytes';
 import { type CarriedKey } from './core/bundle';
 import { type ExportedBlock, formatChain } from './core/chain-export';
 import { decodeHeader, isZero } from './core/header';
-import { AuthorKeyEntity, BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
+import { BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
+import { loggedKeys } from './logged-keys';
 import { notLogged } from './proofs.service';
 
 const PAGE = 200;
@@ -60,12 +61,13 @@ export class ChainExportService {
     const hashes = blocks.map(({ hash }) => hash);
     const logged = await this.tlog.proofs(manager, grant.hospitalId, hashes);
     if (!logged) throw notLogged();
+    const origin = await this.hospitals.ledgerOrigin(grant.hospitalId);
     const parts = formatChain({
-      origin: await this.hospitals.ledgerOrigin(grant.hospitalId),
+      origin,
       chainId: b64u(chain.chainId),
       checkpoint: logged.checkpoint,
       blocks: blocks.map(({ block }, index) => ({ ...block, ...placeAt(logged, index) })),
-      keys: await keysOf(manager, blocks),
+      keys: await keysOf(manager, grant.hospitalId, origin, blocks),
     });
     const bytes: Buffer[] = [];
     for (const part of parts) {
@@ -127,14 +129,17 @@ function placeAt({ places }: LoggedEntries, index: number): LoggedEntries['place
   return place;
 }
 
-/** The keys of all authors whom the blocks name, in the order of their thumbprints. */
-async function keysOf(manager: EntityManager, blocks: readonly ReadBlock[]): Promise<CarriedKey[]> {
+/** The keys of all authors whom the blocks name, as the log has them, in the order of their thumbprints. One that no log knows is left out. */
+async function keysOf(manager: EntityManager, hospitalId: string, origin: string, blocks: readonly ReadBlock[]): Promise<CarriedKey[]> {
   const ids = blocks.map(({ block }) => decodeHeader(block.header).authorKeyId).filter((id) => !isZero(id));
   const kids = [...new Set(ids.map(b64u))].sort();
   const keys: CarriedKey[] = [];
   for (let at = 0; at < kids.length; at += PAGE) {
-    const rows = await selectRows(manager, AuthorKeyEntity, 'kid', kids.slice(at, at + PAGE));
-    keys.push(...rows.map(({ kid, x, custody }) => ({ kid, x, custody })));
+    const known = await loggedKeys(manager, hospitalId, origin, kids.slice(at, at + PAGE));
+    for (const { registered } of known.values()) {
+      const { kid, x, custody } = registered.event;
+      keys.push({ kid, x, custody });
+    }
   }
   return keys.sort((a, b) => (a.kid < b.kid ? -1 : 1));
 }

@@ -22,7 +22,7 @@ const BREATH = 50;
 /** What a verification needs beside the rows. Without `keyRing` the contents stay closed: hashes and signatures are checked all the same. */
 export interface VerificationContext {
   readonly originOf: (hospitalId: string) => Promise<string>;
-  /** Whether a hospital's log has an event about a key whose body is gone (`hiddenEventsOf`). */
+  /** Whether a hospital's log has an event about a key whose row is gone or altered (`hiddenEventsOf`). */
   readonly hiddenEvents: (hospitalId: string) => Promise<boolean>;
   readonly keyRing: KeyRing | null;
   /** Whose rows are compared with the blocks. */
@@ -93,7 +93,7 @@ export async function verifyStoredChain(manager: EntityManager, chain: Chain, co
       verifier.push(toStoredBlock(row, vault));
       if (index % BREATH === BREATH - 1) await nextTurn();
     }
-    rowsFindings.push(...(await compareRows(manager, { ...chain, genesis }, rows, context.keepers, kept)));
+    rowsFindings.push(...(await compareRows(manager, { ...chain, genesis, keyRing: context.keyRing }, rows, context.keepers, kept)));
     const last = rows.at(-1);
     if (last) rowsFindings.push(...(await leaves.findings(from, rows)));
     await context.pace?.(rows.length);

@@ -40,13 +40,17 @@ export async function loggedKeys(
   const rows = new Map((await selectRows(manager, AuthorKeyEntity, 'kid', kids)).map((row) => [row.kid, row]));
   const keys = new Map<string, LoggedKey>();
   const revoked = new Map<string, Logged<KeyRevocation>>();
-  for (const { event, body } of parsed) {
-    const place = places.get(keyEventHash(body).toString('hex'));
-    if (place && event.event === 'revoke') revoked.set(event.kid, { event, body, place });
-  }
-  for (const { event, body } of parsed) {
-    const place = places.get(keyEventHash(body).toString('hex'));
-    if (!place || event.event !== 'register') continue;
+  // A log has one event of each kind for a key. Should somebody have slipped a second one in, the first counts: nothing is moved by a later word.
+  const inOrder = parsed
+    .flatMap(({ event, body }) => {
+      const place = places.get(keyEventHash(body).toString('hex'));
+      return place ? [{ event, body, place }] : [];
+    })
+    .sort((a, b) => a.place.order - b.place.order);
+  for (const { event, body, place } of inOrder)
+    if (event.event === 'revoke' && !revoked.has(event.kid)) revoked.set(event.kid, { event, body, place });
+  for (const { event, body, place } of inOrder) {
+    if (event.event !== 'register' || keys.has(event.kid)) continue;
     const row = rows.get(event.kid);
     const known = row?.x === event.x ? row : null;
     keys.set(event.kid, {
@@ -65,7 +69,8 @@ export function authorKidOf(header: Buffer): string | undefined {
   return Buffer.isBuffer(header) && kid.length === 32 && kid.some((byte) => byte !== 0) ? b64u(kid) : undefined;
 }
 
-function wellFormed(row: KeyEventEntity, origin: string): { event: KeyEvent; body: string }[] {
+/** The event of a row, if its body is well-formed, of this ledger, and what the columns beside it say; else nothing: such a row is found by no look-up. */
+export function wellFormed(row: KeyEventEntity, origin: string): { event: KeyEvent; body: string }[] {
   try {
     const event = parseKeyEvent(row.body);
     return event.kid === row.kid && event.event === row.event && event.iss === origin ? [{ event, body: row.body }] : [];

@@ -7,7 +7,7 @@ import { keyEventHash } from './core/key-event';
 import type { PublicJwk } from './core/jwk';
 import type { Finding } from './core/verdict';
 import { KeyEventEntity } from './ledger.entity';
-import { authorKidOf, type LoggedKey, loggedKeys } from './logged-keys';
+import { authorKidOf, type LoggedKey, loggedKeys, wellFormed } from './logged-keys';
 
 interface PageRow {
   readonly height: number;
@@ -65,16 +65,20 @@ export class PageKeys {
 }
 
 /**
- * Says whether an event about a key stands in the log of a hospital and its body is gone or altered: a revocation could be hidden so. Looked up once
- * for a hospital.
+ * Says whether an event about a key stands in the log of a hospital and its row is gone or altered: a revocation could be hidden so. A body that is whole
+ * does not suffice, for events are looked up by the columns beside it. Looked up once for a hospital.
  */
-export function hiddenEventsOf(manager: EntityManager): (hospitalId: string) => Promise<boolean> {
+export function hiddenEventsOf(
+  manager: EntityManager,
+  originOf: (hospitalId: string) => Promise<string>,
+): (hospitalId: string) => Promise<boolean> {
   const known = new Map<string, Promise<boolean>>();
   const look = async (hospitalId: string): Promise<boolean> => {
     const leaves = await keyLeaves(manager, hospitalId); // before the rows: an event has its row before its leaf
     const rows = await selectRows(manager, KeyEventEntity, 'hospitalId', [hospitalId]);
-    const bodies = new Set(rows.map((row) => keyEventHash(String(row.body)).toString('hex')));
-    return leaves.some((hash) => !bodies.has(hash.toString('hex')));
+    const origin = await originOf(hospitalId);
+    const found = new Set(rows.flatMap((row) => wellFormed(row, origin)).map(({ body }) => keyEventHash(body).toString('hex')));
+    return leaves.some((hash) => !found.has(hash.toString('hex')));
   };
   return (hospitalId) => {
     const found = known.get(hospitalId) ?? look(hospitalId);

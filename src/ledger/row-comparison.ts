@@ -3,7 +3,7 @@ import { HASH_BYTES, isBytes, isU32, isUuid, ZERO_HASH } from './core/bytes';
 import type { Finding } from './core/verdict';
 import { erasedAmong, storedHeader } from './erasures';
 import type { BlockEntity } from './ledger.entity';
-import type { RowKeeper, SealedFact } from './row-keeper';
+import type { KeptChain, RowKeeper, SealedFact } from './row-keeper';
 
 /** A block as a walk reads it. */
 export type ComparedRow = Pick<BlockEntity, 'height' | 'blockHash' | 'refHash' | 'header' | 'recordId' | 'version'> & {
@@ -11,7 +11,7 @@ export type ComparedRow = Pick<BlockEntity, 'height' | 'blockHash' | 'refHash' |
 };
 
 /** The chain at hand. */
-export interface ComparedChain {
+export interface ComparedChain extends KeptChain {
   readonly chainId: Buffer;
   readonly patientId: string;
   readonly genesis: Buffer;
@@ -50,7 +50,7 @@ export async function compareRows(
   }
   for (const [keeper, page] of facts) {
     kept.set(keeper, (kept.get(keeper) ?? 0) + page.length);
-    findings.push(...(await keeper.findings(manager, chain.patientId, page)));
+    findings.push(...(await keeper.findings(manager, chain.patientId, page, chain)));
   }
   return findings;
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import type { KeyRing } from '../crypto/key-ring.service';
 import type { BlockKind } from './core/header';
 import type { Finding } from './core/verdict';
 
@@ -15,6 +16,13 @@ export interface SealedFact {
   readonly erased: boolean;
 }
 
+/** The chain whose rows are compared. */
+export interface KeptChain {
+  readonly hospitalId: string;
+  /** Null for a verification without keys. */
+  readonly keyRing: KeyRing | null;
+}
+
 /**
  * A module that keeps rows about what is sealed (lists and decisions read them). The chain cannot show that such a row was hidden or altered; a
  * verification therefore compares the rows with the blocks.
@@ -23,7 +31,7 @@ export interface RowKeeper {
   /** Kinds of blocks for which it keeps one row each. */
   readonly kinds: readonly BlockKind[];
   /** Rows that are missing or say something else than their block. */
-  findings(manager: EntityManager, patientId: string, facts: readonly SealedFact[]): Promise<Finding[]>;
+  findings(manager: EntityManager, patientId: string, facts: readonly SealedFact[], chain: KeptChain): Promise<Finding[]>;
   /** How many rows it keeps for a patient's sealed blocks. */
   count(manager: EntityManager, patientId: string): Promise<number>;
   /** All patients for whom it keeps such rows. */

@@ -109,7 +109,7 @@ export function verificationContext(manager: EntityManager, keyRing: KeyRing | n
     const origin = await ledgerOriginOf(manager, hospitalId);
     return isOrigin(origin) ? origin : NO_ORIGIN;
   };
-  return { originOf, hiddenEvents: hiddenEventsOf(manager), keyRing, keepers };
+  return { originOf, hiddenEvents: hiddenEventsOf(manager, originOf), keyRing, keepers };
 }
 
 function toVerdict(patientId: string, report: StoredChainReport): ChainVerdict {

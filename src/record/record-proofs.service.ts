@@ -15,7 +15,7 @@ export class RecordProofsService {
     private readonly proofs: ProofsService,
   ) {}
 
-  /** @throws ApiError `conflict` for a draft, `unavailable` while the block is not logged */
+  /** @throws ApiError `conflict` for a draft, `erased`, `integrity_error` when it does not fit its seal, `unavailable` while the block is not logged */
   receipt(actor: Actor, id: string): Promise<string> {
     return this.access.read(actor, 'record.receipt', recordTarget(id), async (manager, grant) => {
       await this.sealed(manager, grant, id);
@@ -34,6 +34,7 @@ export class RecordProofsService {
   private async sealed(manager: EntityManager, grant: Grant, id: string): Promise<void> {
     const row = await this.records.find(manager, id);
     grant.note({ kind: row.kind });
-    if (row.status !== 'sealed') throw new ApiError('conflict', 'A draft is not in the ledger; seal it first');
+    if (row.status === 'draft') throw new ApiError('conflict', 'A draft is not in the ledger; seal it first');
+    await this.records.sealedContent(manager, grant, row); // `erased` by the chain's word, and nothing is proven of a row that its block contradicts
   }
 }

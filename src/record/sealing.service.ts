@@ -7,6 +7,7 @@ import { Clock, isoTime } from '../common/clock';
 import { ApiError, invalid } from '../common/errors';
 import { newId } from '../common/ids';
 import { withExtension } from '../common/json-text';
+import { RawJson } from '../common/raw-json';
 import { KeyRing } from '../crypto/key-ring.service';
 import { insertRow, updateRows } from '../database/rows';
 import { recordIdIn, type ToBeSigned } from '../ledger/attestations.service';
@@ -97,7 +98,7 @@ export class SealingService {
       grant.note({ kind, subjectId: recordId });
       return toPlace(block);
     });
-    return this.settle(correction, wait);
+    return this.settle(answered(correction), wait);
   }
 
   /** What the author of a correction signs who holds the own key: `correct` takes the signature within ten minutes, with the same correction. */
@@ -201,6 +202,20 @@ export class SealingService {
 function assertComplete({ kind }: CorrectionDto, resourceText: string | undefined): void {
   if ((kind === 'retraction') === (resourceText !== undefined))
     throw invalid('resource', kind === 'retraction' ? 'must be absent for a retraction' : 'is required');
+}
+
+/** An earlier answer to the same request comes as text; the proof is not in it, for it is made anew each time. */
+function answered(place: SealedPlace | RawJson): SealedPlace {
+  if (!(place instanceof RawJson)) return place;
+  const earlier = place.parse();
+  if (!isPlace(earlier)) throw new ApiError('integrity_error', 'An earlier answer is not what this server keeps');
+  return earlier;
+}
+
+function isPlace(value: unknown): value is SealedPlace {
+  const member = (name: string): unknown => (typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined);
+  const texts = ['recordId', 'chainId', 'blockHash', 'sealedAt'].map((name) => typeof member(name));
+  return typeof member('height') === 'number' && texts.every((type) => type === 'string');
 }
 
 function toPlace(block: SealedBlock): SealedPlace {
