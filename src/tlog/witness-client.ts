@@ -1,11 +1,16 @@
 import { createHash } from 'node:crypto';
-import { FormatError } from '../ledger/core/bytes';
+import { FormatError, u32be } from '../ledger/core/bytes';
 import { cosignedBy } from '../ledger/core/cosignature';
 import { type Note, type NoteSignature, parseNote, parseSignatureLines, signatureLine } from '../ledger/core/note';
 import type { Policy } from '../ledger/core/policy';
 import { formatAddCheckpoint, parseSizeAnswer } from '../ledger/core/witness-protocol';
 
 export type Witness = Policy['witnesses'][number];
+
+/** Name and id of its key: by this its cosignatures are stored. */
+export function idOf({ key }: Pick<Witness, 'key'>): string {
+  return `${key.name}+${u32be(key.id).toString('hex')}`;
+}
 
 /** What a witness said. `other-size`: the last checkpoint that it cosigned has this size. */
 export type WitnessReply =
