@@ -61,8 +61,9 @@ function readCosignature(witness: Witness, note: Note, lines: string): WitnessRe
   const ofWitness = (item: NoteSignature): boolean => item.name === witness.key.name && item.id === witness.key.id;
   const signature = parseSignatureLines(lines).find(ofWitness);
   if (!signature) return { said: 'nothing', reason: 'no cosignature of its key' };
-  if (!cosignedBy({ text: note.text, signatures: [signature] }, witness.key))
-    return { said: 'nothing', reason: 'its cosignature does not verify' };
+  const cosigned = cosignedBy({ text: note.text, signatures: [signature] }, witness.key);
+  if (!cosigned) return { said: 'nothing', reason: 'its cosignature does not verify' };
+  if (cosigned.timestamp === 0n) return { said: 'nothing', reason: 'its cosignature has no time' }; // tlog-witness: it must not be zero
   return { said: 'cosigned', line: signatureLine(signature) };
 }
 

@@ -162,6 +162,15 @@ describe('a hostile witness, or somebody on the line to an honest one', () => {
     await start(false);
   }, 60_000);
 
+  test('ATTACK a cosignature without a time says nothing about the newest tree: it is not kept', async () => {
+    await start(true);
+    witness.behave = (body) => (body === null ? { status: 404, body: '' } : witness.cosign(body, false));
+    expect((await seal('logged')).body.state).toBe('logged');
+    await until(() => witness.asked.length > 0);
+    await sleep(300);
+    expect(await published()).not.toContain('witness.example/hostile');
+  }, 60_000);
+
   test.each([
     ['a huge answer', { status: 200, body: Buffer.alloc(5_000_000, 'a') }],
     ['a packed huge answer', { status: 200, body: gzipSync(Buffer.alloc(50_000_000, 'a')), headers: { 'content-encoding': 'gzip' } }],
@@ -188,3 +197,24 @@ describe('a hostile witness, or somebody on the line to an honest one', () => {
     60_000,
   );
 });
+
+test.each([
+  ['of an unknown kind', 'INSERT INTO log_pending (id, logId, kind, hash) SELECT -1, MAX(logId), 99, randomblob(32) FROM log_leaf'],
+  ['with a hash that is none', "INSERT INTO log_pending (id, logId, kind, hash) SELECT -1, MAX(logId), 1, x'00' FROM log_leaf"],
+  ['that has its leaf already', 'INSERT INTO log_pending (id, logId, kind, hash) SELECT -1, logId, kind, hash FROM log_leaf LIMIT 1'],
+])(
+  'ATTACK a poisoned pending entry %s: nothing gets a leaf over it or is lost; without it the log goes on',
+  async (_what, sql) => {
+    await start(false, { LEDGER_WAIT_SECONDS: '2' });
+    await seal('logged');
+    const before = await rest();
+    asOwner((db) => db.exec(sql));
+    expect((await seal('logged')).body.state).toBe('sealed');
+    expect(await log()).toMatchObject({ size: before, signedSize: before });
+    asOwner((db) => db.exec('DELETE FROM log_pending WHERE id = -1'));
+    expect((await seal('logged')).body.state).toBe('logged');
+    expect(await rest()).toBeGreaterThanOrEqual(before + 2);
+    await app.expectChainsIntact();
+  },
+  60_000,
+);

@@ -2,6 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ProofReport } from '../../src/ledger/core/proof-report';
+import { checkpointText } from '../../src/ledger/core/checkpoint';
+import { TrustedCheckpoints } from '../../src/ledger/core/trust';
 import { verifyFiles } from '../../src/tools/verify-files';
 
 interface Vectors {
@@ -55,4 +57,14 @@ describe('hostile files for the offline verifier', () => {
     },
     60_000,
   );
+});
+
+test('ATTACK a trust file of some ten thousand logs is read in seconds', () => {
+  const noteOf = (at: number) =>
+    `${checkpointText({ origin: `log/${at}`, size: 1n, root: Buffer.alloc(32) })}\n— k ${Buffer.alloc(5, 1).toString('base64')}\n`;
+  const text = Array.from({ length: 40_000 }, (_none, at) => noteOf(at)).join('\n');
+  const begin = performance.now();
+  expect(TrustedCheckpoints.parse(text).newest('log/39999')).toMatchObject({ size: 1n });
+  expect(performance.now() - begin).toBeLessThan(3_000);
+  expect(() => TrustedCheckpoints.parse(`${text}\n${noteOf(7)}`)).toThrow('two checkpoints');
 });

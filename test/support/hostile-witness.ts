@@ -1,3 +1,4 @@
+import { sign } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { signCosignature } from '../../src/ledger/core/cosignature';
@@ -49,9 +50,13 @@ export class HostileWitness {
   }
 
   /** The answer of an honest witness without a memory. */
-  cosign(request: string): HostileAnswer {
+  cosign(request: string, withTime = true): HostileAnswer {
     const { text } = parseNote(parseAddCheckpoint(request).checkpoint);
-    return { status: 200, body: signatureLine(signCosignature(text, this.signer, BigInt(Math.floor(Date.now() / 1000)))) };
+    if (withTime) return { status: 200, body: signatureLine(signCosignature(text, this.signer, BigInt(Math.floor(Date.now() / 1000)))) };
+    // What `signCosignature` refuses to make: a good signature over the time 0.
+    const signature = sign(null, Buffer.from(`cosignature/v1\ntime 0\n${text}`), this.signer.privateKey);
+    const { name, id } = this.signer.key;
+    return { status: 200, body: signatureLine({ name, id, signature: Buffer.concat([Buffer.alloc(8), signature]) }) };
   }
 
   /** A note with this witness' cosignature: what it shows as the checkpoint that it saw last. */
