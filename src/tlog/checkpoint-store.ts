@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { insertRow } from '../database/rows';
+import { MAX_SIGNATURES } from '../ledger/core/note';
 import { CheckpointEntity, CosignatureEntity, LogEntity, PendingEntity } from './tlog.entity';
 
 /** What one log needs to have done to it. */
@@ -65,9 +66,11 @@ export async function storeCosignature(tx: EntityManager, row: CosignatureEntity
   if (!(await tx.getRepository(CosignatureEntity).existsBy({ logId, size, witness }))) await insertRow(tx, CosignatureEntity, row);
 }
 
-/** A checkpoint with the cosignatures that are stored for it, as one signed note. */
+/** A checkpoint with the cosignatures that are stored for it, as one signed note: of no more than a note may carry, beside the log's own signature. */
 export async function cosignedNote(manager: EntityManager, { logId, size, note }: CheckpointEntity): Promise<string> {
-  const lines = await manager.getRepository(CosignatureEntity).find({ where: { logId, size }, order: { witness: 'ASC' } });
+  const lines = await manager
+    .getRepository(CosignatureEntity)
+    .find({ where: { logId, size }, order: { witness: 'ASC' }, take: MAX_SIGNATURES - 1 });
   return note + lines.map(({ line }) => line).join('');
 }
 

@@ -9,6 +9,7 @@ import { formatNote, signNote } from '../ledger/core/note';
 import { type LogWork, newestCheckpoint, storeCheckpoint, workOf } from './checkpoint-store';
 import { LogKeys } from './log-keys';
 import { BATCH, sequence } from './log-store';
+import { SignedTrees } from './signed-trees';
 import { LogEntity, type CheckpointEntity } from './tlog.entity';
 import { TreeReader } from './tree-reader';
 import { type Halt, WitnessingService } from './witnessing.service';
@@ -21,6 +22,8 @@ interface Outcome {
   readonly checkpoint: CheckpointEntity | null;
   /** In how many ms there is something to sign. */
   readonly dueIn: number;
+  /** Why nothing was signed though it was due. */
+  readonly halt?: Halt;
 }
 const NOTHING_DUE: Outcome = { checkpoint: null, dueIn: TICK_MS };
 
@@ -42,6 +45,7 @@ export interface Published {
 export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly halts = new Map<number, Halt>();
   private readonly examined = new Set<number>();
+  private readonly signed = new SignedTrees();
   private readonly listeners: ((published: Published) => void)[] = [];
   private readonly backlogs = new Map<number, number>();
   private readonly asking = new Set<Promise<void>>();
@@ -138,6 +142,7 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
 
   private async examine(work: LogWork): Promise<void> {
     this.halt(work, await this.witnessing.examine(work));
+    await this.learn(work);
     this.examined.add(work.id);
   }
 
@@ -150,8 +155,12 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
     this.backlogs.set(work.id, Math.max(0, this.backlogOf(work.id) - taken));
     // Also in the middle of a backlog: a log that never rests must be signed all the same.
     const grown = work.size + taken > work.signedSize;
-    const { checkpoint, dueIn } = grown ? await this.database.transaction((tx) => this.publish(tx, work)) : NOTHING_DUE;
-    if (checkpoint) this.announce(checkpoint);
+    const { checkpoint, dueIn, halt } = grown ? await this.database.transaction((tx) => this.publish(tx, work)) : NOTHING_DUE;
+    if (halt) return (this.halt(work, halt), TICK_MS);
+    if (checkpoint) {
+      await this.learn(work);
+      this.announce(checkpoint);
+    }
     const newest = checkpoint ?? (this.witnessing.witnesses.length > 0 ? await newestCheckpoint(this.database.reader, work.id) : null);
     if (newest) this.ask(work, newest);
     return taken === BATCH ? 0 : dueIn;
@@ -167,6 +176,8 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
     const age = last ? signedAt - last.signedAt : Infinity;
     const { checkpointMs } = this.config.ledger;
     if (age >= 0 && age < checkpointMs) return { checkpoint: null, dueIn: checkpointMs - age };
+    const halt = await this.signed.contradiction(tx, log, this.witnessing.policyFor(origin));
+    if (halt) return { ...NOTHING_DUE, halt };
     const root = await new TreeReader(tx, id).root(BigInt(log.size));
     const text = checkpointText({ origin, size: BigInt(log.size), root });
     const checkpoint = {
@@ -177,6 +188,10 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
     };
     await storeCheckpoint(tx, checkpoint);
     return { checkpoint, dueIn: TICK_MS };
+  }
+
+  private learn({ id, origin }: LogWork): Promise<void> {
+    return this.signed.learn(this.database.reader, id, this.witnessing.policyFor(origin));
   }
 
   /** In the background: a slow witness must not keep the log from growing. */

@@ -1,11 +1,16 @@
 import { createHash } from 'node:crypto';
-import { FormatError } from '../ledger/core/bytes';
+import { FormatError, u32be } from '../ledger/core/bytes';
 import { cosignedBy } from '../ledger/core/cosignature';
 import { type Note, type NoteSignature, parseNote, parseSignatureLines, signatureLine } from '../ledger/core/note';
 import type { Policy } from '../ledger/core/policy';
 import { formatAddCheckpoint, parseSizeAnswer } from '../ledger/core/witness-protocol';
 
 export type Witness = Policy['witnesses'][number];
+
+/** Name and id of its key: by this its cosignatures are stored. */
+export function idOf({ key }: Pick<Witness, 'key'>): string {
+  return `${key.name}+${u32be(key.id).toString('hex')}`;
+}
 
 /** What a witness said. `other-size`: the last checkpoint that it cosigned has this size. */
 export type WitnessReply =
@@ -56,8 +61,9 @@ function readCosignature(witness: Witness, note: Note, lines: string): WitnessRe
   const ofWitness = (item: NoteSignature): boolean => item.name === witness.key.name && item.id === witness.key.id;
   const signature = parseSignatureLines(lines).find(ofWitness);
   if (!signature) return { said: 'nothing', reason: 'no cosignature of its key' };
-  if (!cosignedBy({ text: note.text, signatures: [signature] }, witness.key))
-    return { said: 'nothing', reason: 'its cosignature does not verify' };
+  const cosigned = cosignedBy({ text: note.text, signatures: [signature] }, witness.key);
+  if (!cosigned) return { said: 'nothing', reason: 'its cosignature does not verify' };
+  if (cosigned.timestamp === 0n) return { said: 'nothing', reason: 'its cosignature has no time' }; // tlog-witness: it must not be zero
   return { said: 'cosigned', line: signatureLine(signature) };
 }
 

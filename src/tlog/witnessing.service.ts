@@ -2,14 +2,15 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Clock } from '../common/clock';
 import { LOGS, type Logs } from '../common/logger';
 import { Database } from '../database/database';
-import { u32be } from '../ledger/core/bytes';
+import { ConfigError } from '../config/config';
+import { MAX_SIGNATURES } from '../ledger/core/note';
 import { type Policy, verifyCheckpoint } from '../ledger/core/policy';
 import { lastCosigned, newestCheckpoint, storeCosignature } from './checkpoint-store';
 import { LogKeys } from './log-keys';
 import { POLICY } from './policy-file';
 import { LogEntity, type CheckpointEntity } from './tlog.entity';
 import { newTileCache, TreeReader } from './tree-reader';
-import { checkpointAt, offerCheckpoint, type Witness, type WitnessReply } from './witness-client';
+import { checkpointAt, idOf, offerCheckpoint, type Witness, type WitnessReply } from './witness-client';
 
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 60_000;
@@ -38,7 +39,11 @@ export class WitnessingService {
     private readonly clock: Clock,
     @Inject(LOGS) private readonly logs: Logs,
     @Inject(POLICY) private readonly policy: Policy,
-  ) {}
+  ) {
+    // One line of a note is the log's own: with more cosignatures no verifier could read it.
+    if (policy.witnesses.length >= MAX_SIGNATURES)
+      throw new ConfigError('LEDGER_POLICY', `names more than ${MAX_SIGNATURES - 1} witnesses`);
+  }
 
   /** The witnesses that can be asked. */
   get witnesses(): readonly Witness[] {
@@ -65,9 +70,9 @@ export class WitnessingService {
     const own = newest && verifyCheckpoint(newest.note, { ...this.policyFor(log.origin), witnesses: [] });
     if (own && ('invalid' in own || own.checkpoint.origin !== log.origin)) return 'CHECKPOINT_INVALID';
     const current = (await reader.getRepository(LogEntity).findOneByOrFail({ id: log.id })).size;
-    const size = own?.checkpoint.size ?? 0n;
-    if (own && (size > BigInt(current) || !(await this.fits(log.id, size, own.checkpoint.root)))) return 'CONSISTENCY_INVALID';
-    const contradicted = await Promise.all(this.witnesses.map((witness) => this.contradicts(witness, log, size)));
+    if (own && (own.checkpoint.size > BigInt(current) || !(await this.fits(log.id, own.checkpoint.size, own.checkpoint.root))))
+      return 'CONSISTENCY_INVALID';
+    const contradicted = await Promise.all(this.witnesses.map((witness) => this.contradicts(witness, log)));
     return contradicted.includes(true) ? 'ROLLBACK' : null;
   }
 
@@ -102,13 +107,12 @@ export class WitnessingService {
   ): Promise<Halt | null> {
     let reply = await this.send(witness, peer.size, log.id, checkpoint);
     if (reply.said === 'other-size' && reply.size <= BigInt(checkpoint.size)) {
-      peer.size = Number(reply.size);
-      reply = await this.send(witness, peer.size, log.id, checkpoint);
+      // For this offer only: anybody on the line can say a size, and what we believe to be cosigned is not offered again.
+      reply = await this.send(witness, Number(reply.size), log.id, checkpoint);
     }
     if (reply.said === 'other-size' || reply.said === 'inconsistent') {
       // Anybody on the line can claim that: only a checkpoint with our own signature on it stops us.
-      if (await this.contradicts(witness, log, BigInt(checkpoint.size)))
-        return this.tell(witness, log, 'it has seen another tree', 'ROLLBACK');
+      if (await this.contradicts(witness, log)) return this.tell(witness, log, 'it has seen another tree', 'ROLLBACK');
     }
     if (reply.said !== 'cosigned') {
       peer.failures += 1;
@@ -149,10 +153,13 @@ export class WitnessingService {
     return verdict.cosigners.some(({ name }) => name === witness.name) ? verdict.checkpoint : null;
   }
 
-  /** Whether a witness holds a checkpoint, signed by us, that is larger than `size` or of another tree than ours. */
-  private async contradicts(witness: Witness, log: Pick<LogEntity, 'id' | 'origin'>, size: bigint): Promise<boolean> {
+  /** Whether a witness holds a checkpoint, signed by us, that is larger than any that we have or of another tree than ours. */
+  private async contradicts(witness: Witness, log: Pick<LogEntity, 'id' | 'origin'>): Promise<boolean> {
     const seen = await this.seenBy(witness, log.origin);
-    return seen !== null && (seen.size > size || !(await this.fits(log.id, seen.size, seen.root)));
+    if (seen === null) return false;
+    // Read after the answer: it may have been held back, and what was signed meanwhile, here or by another process, contradicts nothing.
+    const newest = await newestCheckpoint(this.database.reader, log.id);
+    return seen.size > BigInt(newest?.size ?? 0) || !(await this.fits(log.id, seen.size, seen.root));
   }
 
   private async fits(logId: number, size: bigint, root: Buffer): Promise<boolean> {
@@ -163,9 +170,4 @@ export class WitnessingService {
     this.logs.app[halt ? 'error' : 'warn']({ witness: witness.key.name, origin: log.origin, reason, halt }, 'witness');
     return halt;
   }
-}
-
-/** Name and id of its key. */
-function idOf({ key }: Witness): string {
-  return `${key.name}+${u32be(key.id).toString('hex')}`;
 }

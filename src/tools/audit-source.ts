@@ -22,7 +22,7 @@ export interface AuditSetup {
   readonly config: Pick<Config, 'sqlitePath' | 'keysDir' | 'ledger'>;
   /** Leaves contents closed: for auditors who do not hold the keys. */
   readonly withoutKeys: boolean;
-  /** The auditor's own policy (C2SP tlog-policy): keys of logs, witnesses, quorum. Null: the server's own, with keys derived from the key files. */
+  /** The auditor's own policy (C2SP tlog-policy): keys of logs, witnesses, quorum. A log that it does not name is not believed. Null: the server's own, with keys derived from the key files. */
   readonly policyFile: string | null;
 }
 
@@ -50,8 +50,10 @@ export async function openAuditSource({ config, withoutKeys, policyFile }: Audit
     const keyRing = keys && new KeyRing(keys);
     await keyRing?.verifyRoot(source.manager);
     const policyFor = (origin: string) => {
-      const key = policy.logs.find((log) => log.key.name === origin)?.key ?? derived?.log(origin).key;
-      return key ? { ...policy, logs: [{ key }] } : null;
+      const named = policy.logs.filter(({ key }) => key.name === origin);
+      // Who brings a policy believes nobody else: the keys in the folder could sign for a log of any name.
+      if (policyFile !== null || named.length > 0) return { ...policy, logs: named };
+      return derived ? { ...policy, logs: [{ key: derived.log(origin).key }] } : null;
     };
     return { source, keyRing, trust: { policyFor } };
   } catch (error) {

@@ -47,8 +47,8 @@ export function verifyFiles(
       if (trust !== undefined && report.keep && report.checkpoint !== undefined) trust = trust.with(report.checkpoint.note);
       if (code === 0 && !isGood(report, args.allowUnwitnessed)) code = 1;
     } catch (error) {
-      if (!(error instanceof VerifyError) && !(error instanceof FormatError)) throw error;
-      complain(`${file}: ${error.message}`);
+      // Whatever one file does to its verification, the others get their verdicts, and what they showed is remembered.
+      complain(`${file}: ${wordsOf(error)}`);
       code = 2;
     }
   }
@@ -118,6 +118,11 @@ function readBytes(file: string): Buffer {
   } catch (error) {
     throw error instanceof VerifyError ? error : new VerifyError(`cannot be read (${codeOf(error)})`);
   }
+}
+
+function wordsOf(error: unknown): string {
+  if (error instanceof VerifyError || error instanceof FormatError) return error.message;
+  return `could not be verified (${error instanceof Error ? error.name : 'unknown error'})`;
 }
 
 function codeOf(error: unknown): string {

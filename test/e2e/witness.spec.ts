@@ -1,4 +1,5 @@
 import { createHash, randomInt } from 'node:crypto';
+import { Database } from '../../src/database/database';
 import { checkpointText } from '../../src/ledger/core/checkpoint';
 import { cosignedBy } from '../../src/ledger/core/cosignature';
 import { formatNote, parseNote, parseSignatureLines, signNote } from '../../src/ledger/core/note';
@@ -269,4 +270,24 @@ test('a server refuses to start with a policy by which it would witness itself',
   await expect(start(`witness me ${logsAnswer.body.witnessVkey}`, 'quorum me')).rejects.toThrow('LEDGER_POLICY');
   await expect(start(`log ${own}`, 'quorum none')).rejects.toThrow('LEDGER_POLICY');
   await expect(start('witness w nonsense', 'quorum w')).rejects.toThrow('LEDGER_POLICY: policy line 1');
+});
+
+test('ATTACK repeat the request for the newest checkpoint: within one second nothing is written again, and the answer stays true', async () => {
+  const moment = app.clock.now();
+  const now = jest.spyOn(app.clock, 'now').mockReturnValue(moment);
+  const transaction = jest.spyOn(app.app.get(Database), 'transaction');
+  try {
+    const first = await add(log.request(9));
+    expectCosigned(first, log.note(9));
+    expect(transaction).toHaveBeenCalledTimes(1);
+    const answers = await Promise.all(Array.from({ length: 200 }, () => add(log.request(9, 9))));
+    for (const answer of answers) expect([answer.status, answer.text]).toEqual([200, first.text]);
+    expect(transaction).toHaveBeenCalledTimes(1);
+    now.mockReturnValue(moment + 1_000);
+    expect(expectCosigned(await add(log.request(9, 9)), log.note(9))).toBe(BigInt(Math.floor(moment / 1000)) + 1n);
+    expect(transaction).toHaveBeenCalledTimes(2);
+  } finally {
+    now.mockRestore();
+    transaction.mockRestore();
+  }
 });

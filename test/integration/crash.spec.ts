@@ -82,7 +82,7 @@ async function expectAllThere(app: TestApp, seals: readonly Seal[], drafts: read
   expect(await reader.query('PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }]);
 }
 
-test('SEC-92 kill -9 under load: every acknowledged seal is there and every chain verifies', async () => {
+test('SEC-92 ATTACK kill -9 while sealing: every acknowledged seal is there and every chain verifies', async () => {
   const seals: Seal[] = [];
   const drafts: string[] = [];
   const places = [

@@ -19,7 +19,7 @@ interface Seal {
   blockHash: string;
 }
 
-test('SEC-93 100 parallel seals on one chain never fork it', async () => {
+test('SEC-93 ATTACK two instances forking one chain: 100 parallel seals on one chain never fork it', async () => {
   const { doctorA, colleagueA, patientA } = world;
   const drafts = await times(100, async (index) => {
     const doctor = index % 2 === 0 ? doctorA : colleagueA;

@@ -2,6 +2,14 @@ import { isUtf8 } from 'node:buffer';
 import { FormatError } from './bytes';
 
 /**
+ * A file of ours has at least 30 bytes for each value: nearly all of it is base64. One of many tiny values would cost the reader minutes and gigabytes, so
+ * it is refused by its commas and brackets before it is parsed. Those inside texts count too; our texts have none.
+ */
+const BYTES_A_VALUE = 24;
+const FREE_VALUES = 1_000;
+const VALUE_STARTS: ReadonlySet<number> = new Set(Buffer.from(',[{'));
+
+/**
  * The value of a JSON file, read so that no two readers can see two contents: the text must be what its value prints as, but for white space
  * between the tokens. That rules out duplicate and reordered numeric names, other spellings of numbers and texts, and lone surrogates (`\u`
  * escapes are refused altogether: no field of these formats needs one).
@@ -11,6 +19,7 @@ import { FormatError } from './bytes';
 export function parseExactJson(bytes: Uint8Array, field: string, most: number): unknown {
   if (bytes.length > most) throw new FormatError(field, `has more than ${most} bytes`);
   if (!isUtf8(bytes)) throw new FormatError(field, 'is not UTF-8');
+  if (countValues(bytes) > FREE_VALUES + bytes.length / BYTES_A_VALUE) throw new FormatError(field, 'has too many values for its size');
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   let value: unknown;
   let printed: string;
@@ -23,6 +32,12 @@ export function parseExactJson(bytes: Uint8Array, field: string, most: number): 
   if (printed.includes('\\u')) throw new FormatError(field, 'has an escape that nothing needs');
   if (printed !== text && printed !== withoutSpace(text)) throw new FormatError(field, 'is not in the one accepted form');
   return value;
+}
+
+function countValues(bytes: Uint8Array): number {
+  let count = 0;
+  for (const byte of bytes) if (VALUE_STARTS.has(byte)) count += 1;
+  return count;
 }
 
 /** A JSON text without the white space between its tokens. No regular expression: a string of it may have many millions of characters. */
