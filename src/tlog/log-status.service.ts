@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database';
 import { lastCosigned, workOf } from './checkpoint-store';
 import { LogPublisher } from './log-publisher.service';
-import { WitnessingService } from './witnessing.service';
+import { idOf, WitnessingService } from './witnessing.service';
 
 /** How far one log has come. */
 export interface LogStatus {
@@ -34,8 +34,8 @@ export class LogStatusService {
     const logs: LogStatus[] = [];
     for (const work of await workOf(reader)) {
       const witnesses: LogStatus['witnesses'] = [];
-      for (const { key } of this.witnessing.expected)
-        witnesses.push({ name: key.name, cosignedSize: await lastCosigned(reader, work.id, key.name) });
+      for (const witness of this.witnessing.expected)
+        witnesses.push({ name: witness.key.name, cosignedSize: await lastCosigned(reader, work.id, idOf(witness)) });
       logs.push({ ...this.figures(work), witnesses });
     }
     return logs;

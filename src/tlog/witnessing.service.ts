@@ -166,6 +166,7 @@ export class WitnessingService {
 }
 
 /** Name and id of its key. */
-function idOf({ key }: Witness): string {
+/** Name and id of a witness' key, as `CosignatureEntity.witness` has them. */
+export function idOf({ key }: Witness): string {
   return `${key.name}+${u32be(key.id).toString('hex')}`;
 }

@@ -14,6 +14,7 @@ import { parseReceipt } from '../../src/ledger/core/receipt';
 import { leafHash, verifyInclusion } from '../../src/ledger/core/tree';
 import { formatVkey } from '../../src/ledger/core/vkey';
 import { formatAddCheckpoint } from '../../src/ledger/core/witness-protocol';
+import type { LedgerStatusResponse } from '../../src/ledger/ledger.dto';
 import type { LogsResponse } from '../../src/tlog/tlog.dto';
 import { ApiClient, type Answer } from '../support/api-client';
 import { ForeignLog, policyFile } from '../support/foreign-log';
@@ -129,6 +130,8 @@ test('two servers witness each other: a receipt whose quorum is met, verified wi
     const sealed = await seal(site, 'witnessed');
     expect([sealed.status, sealed.body.state]).toEqual([201, 'witnessed']);
     expect(checkReceipt(site, sealed.body, lines).witnessed).toBe(true);
+    const { logs } = (await site.as(site.hospital).api.get<LedgerStatusResponse>('/ledger/status')).body;
+    expect(logs[0]?.witnesses[0]?.cosignedSize).toBeGreaterThan(sealed.body.leafIndex);
   }
 }, 240_000);
 
@@ -249,6 +252,16 @@ test('npm run ledger -- keys prints what others need, before anything was sealed
   expect(policy.logs.map(({ key }) => formatVkey(key))).toEqual([a.logVkey]);
   expect(policy.witnesses).toMatchObject([{ key: a.keys.witness.key, url: 'https://ehr.hospital-a.example/witness' }]);
 }, 240_000);
+
+test.each([[['keys', '--url']], [['keys', '--url', 'nowhere']], [['keys', '--bogus']], [['nothing']]])(
+  'npm run ledger -- %j is wrong usage',
+  async (command) => {
+    const { code, text } = await runTool(a, policyOf([], 'none'), command);
+    expect(code).toBe(2);
+    expect(text).not.toContain('witness ledger.');
+  },
+  60_000,
+);
 
 test('ATTACK split view: two servers from copies of one folder; the second is refused and halts', async () => {
   const lines = policyOf([b], 'b');
