@@ -123,10 +123,8 @@ test('two servers witness each other: a receipt whose quorum is met, verified wi
   const [ofA, ofB] = [policyOf([b], 'b'), policyOf([a], 'a')];
   await start(b, ofB);
   await start(a, ofA);
-  for (const [site, lines] of [
-    [a, ofA],
-    [b, ofB],
-  ] as const) {
+  for (const site of [a, b]) {
+    const lines = site === a ? ofA : ofB;
     const sealed = await seal(site, 'witnessed');
     expect([sealed.status, sealed.body.state]).toEqual([201, 'witnessed']);
     expect(checkReceipt(site, sealed.body, lines).witnessed).toBe(true);
@@ -252,16 +250,6 @@ test('npm run ledger -- keys prints what others need, before anything was sealed
   expect(policy.logs.map(({ key }) => formatVkey(key))).toEqual([a.logVkey]);
   expect(policy.witnesses).toMatchObject([{ key: a.keys.witness.key, url: 'https://ehr.hospital-a.example/witness' }]);
 }, 240_000);
-
-test.each([[['keys', '--url']], [['keys', '--url', 'nowhere']], [['keys', '--bogus']], [['nothing']]])(
-  'npm run ledger -- %j is wrong usage',
-  async (command) => {
-    const { code, text } = await runTool(a, policyOf([], 'none'), command);
-    expect(code).toBe(2);
-    expect(text).not.toContain('witness ledger.');
-  },
-  60_000,
-);
 
 test('ATTACK split view: two servers from copies of one folder; the second is refused and halts', async () => {
   const lines = policyOf([b], 'b');
