@@ -18,15 +18,16 @@ const LOG_LINE = /^[ \t]*log[ \t]/;
 /**
  * The server's policy (C2SP tlog-policy): `log` lines name the logs that it witnesses for others, `witness` lines with their URL whom it asks for
  * cosignatures, `quorum` what makes a checkpoint witnessed.
- * @throws ConfigError naming LEDGER_POLICY and the line, when the file cannot be used
+ * @param setting what named the file, for messages
+ * @throws ConfigError naming the setting and the line, when the file cannot be used
  */
-export function readPolicy(file: string | null): ServerPolicy {
+export function readPolicy(file: string | null, setting = 'LEDGER_POLICY'): ServerPolicy {
   if (file === null) return { ...parsePolicy(NOBODY), witnessLines: NOBODY };
   let bytes: Buffer;
   try {
     bytes = readFileSync(file);
   } catch {
-    throw new ConfigError('LEDGER_POLICY', 'the file cannot be read');
+    throw new ConfigError(setting, 'the file cannot be read');
   }
   try {
     return {
@@ -38,7 +39,7 @@ export function readPolicy(file: string | null): ServerPolicy {
         .join('\n'),
     };
   } catch (error) {
-    if (error instanceof FormatError) throw new ConfigError('LEDGER_POLICY', `${error.field}: ${error.message}`);
+    if (error instanceof FormatError) throw new ConfigError(setting, `${error.field}: ${error.message}`);
     throw error;
   }
 }

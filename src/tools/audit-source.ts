@@ -43,7 +43,7 @@ export const ROW_KEEPERS: readonly RowKeeper[] = [consentRows, recordRows, erasu
 export async function openAuditSource({ config, withoutKeys, policyFile }: AuditSetup): Promise<AuditSource> {
   if (!existsSync(config.sqlitePath)) throw new AuditError(`There is no database at ${config.sqlitePath} (set DATA_DIR or SQLITE_PATH)`);
   const keys = withoutKeys ? null : loadKeyFiles(config.keysDir, { create: false });
-  const policy = readPolicy(policyFile ?? config.ledger.policyFile);
+  const policy = policyFile === null ? readPolicy(config.ledger.policyFile) : readPolicy(policyFile, '--policy');
   const derived = keys && new LogKeys(keys, config);
   const source = await openReadOnly(config.sqlitePath);
   try {

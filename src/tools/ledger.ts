@@ -4,7 +4,8 @@ import { parseArgs } from 'node:util';
 import { readConfig } from '../config/config';
 import { newIncarnation, policyLines } from './ledger-operator';
 
-const USAGE = `For the operator of a server's transparency logs. The data folder is named by the server's own settings (DATA_DIR, KEYS_DIR, LEDGER_POLICY …).
+const USAGE = `For the operator of a server's transparency logs. The data folder is named by the server's own settings: set all of them as for the server
+(DATA_DIR, KEYS_DIR, LEDGER_ORIGIN_BASE, WITNESS_NAME, LEDGER_POLICY …), for the keys depend on the names.
 
   npm run ledger -- keys [--url URL]
       Prints the lines that others put into their policies (LEDGER_POLICY) about this server: its logs and its key as a witness. Only reads; the
@@ -21,18 +22,42 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-async function main(): Promise<number> {
-  const { values, positionals } = parseArgs({
+function readArguments(): ReturnType<typeof parse> | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : 'unknown error'}\n`);
+    return undefined;
+  }
+}
+
+function parse() {
+  return parseArgs({
     allowPositionals: true,
     options: { url: { type: 'string' }, hospital: { type: 'string' }, witnessed: { type: 'string' }, help: { type: 'boolean' } },
   });
+}
+
+function isWebAddress(text: string): boolean {
+  return URL.canParse(text) && ['http:', 'https:'].includes(new URL(text).protocol);
+}
+
+async function main(): Promise<number> {
+  const read = readArguments();
+  if (read === undefined) return 2;
+  const { values, positionals } = read;
   const [command] = positionals;
   if (values.help || positionals.length !== 1) {
     process.stdout.write(USAGE);
     return values.help ? 0 : 2;
   }
   if (command === 'keys') {
-    (await policyLines(readConfig(), values.url ?? 'http://127.0.0.1:3000')).forEach(say);
+    const url = values.url ?? 'http://127.0.0.1:3000';
+    if (!isWebAddress(url)) {
+      process.stderr.write(`--url needs an address such as https://ehr.hospital-a.example, not ${url}\n`);
+      return 2;
+    }
+    (await policyLines(readConfig(), url)).forEach(say);
     return 0;
   }
   if (command === 'new-incarnation' && values.hospital !== undefined && values.witnessed !== undefined) {

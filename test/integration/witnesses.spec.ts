@@ -14,6 +14,7 @@ import { parseReceipt } from '../../src/ledger/core/receipt';
 import { leafHash, verifyInclusion } from '../../src/ledger/core/tree';
 import { formatVkey } from '../../src/ledger/core/vkey';
 import { formatAddCheckpoint } from '../../src/ledger/core/witness-protocol';
+import type { LedgerStatusResponse } from '../../src/ledger/ledger.dto';
 import type { LogsResponse } from '../../src/tlog/tlog.dto';
 import { ApiClient, type Answer } from '../support/api-client';
 import { ForeignLog, policyFile } from '../support/foreign-log';
@@ -122,13 +123,13 @@ test('two servers witness each other: a receipt whose quorum is met, verified wi
   const [ofA, ofB] = [policyOf([b], 'b'), policyOf([a], 'a')];
   await start(b, ofB);
   await start(a, ofA);
-  for (const [site, lines] of [
-    [a, ofA],
-    [b, ofB],
-  ] as const) {
+  for (const site of [a, b]) {
+    const lines = site === a ? ofA : ofB;
     const sealed = await seal(site, 'witnessed');
     expect([sealed.status, sealed.body.state]).toEqual([201, 'witnessed']);
     expect(checkReceipt(site, sealed.body, lines).witnessed).toBe(true);
+    const { logs } = (await site.as(site.hospital).api.get<LedgerStatusResponse>('/ledger/status')).body;
+    expect(logs[0]?.witnesses[0]?.cosignedSize).toBeGreaterThan(sealed.body.leafIndex);
   }
 }, 240_000);
 

@@ -58,6 +58,7 @@ export interface Site {
   readonly hospitalId: string;
   readonly origin: string;
   readonly logVkey: string;
+  readonly hospital: Person;
   readonly doctor: Person;
   readonly patient: Person;
   /** The policy's line by which others ask this server. */
@@ -87,6 +88,7 @@ export async function prepareSite(name: string): Promise<Site> {
     origin,
     logVkey: formatVkey(keys.log(origin).key),
     witnessLine: `witness ${name} ${formatVkey(keys.witness.key)} ${url}/witness`,
+    hospital,
     doctor,
     patient,
     keys,
