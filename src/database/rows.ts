@@ -89,30 +89,6 @@ export async function selectRows<T extends ObjectLiteral>(
   return hydrated<T>(metadata, driver, await manager.query<Record<string, unknown>[]>(text, parameters));
 }
 
-/** The rows whose columns equal all of `where` and whose column `by` lies from `from` to below `to`, in its order. */
-export async function selectRange<T extends ObjectLiteral>(
-  manager: EntityManager,
-  entity: EntityTarget<T>,
-  where: Partial<T>,
-  by: keyof T & string,
-  [from, to]: readonly [from: number, to: number],
-): Promise<T[]> {
-  const metadata = manager.dataSource.getMetadata(entity);
-  const { driver } = manager.dataSource;
-  const parameters: unknown[] = [];
-  const compare = (name: string, operator: string, value: unknown): string => {
-    const column = metadata.findColumnWithPropertyName(name);
-    if (!column || value === null || value === undefined) throw new Error('rows are found by columns and their values');
-    parameters.push(driver.preparePersistentValue(value, column));
-    return `${driver.escape(column.databaseName)} ${operator} ${driver.createParameter(column.databaseName, parameters.length - 1)}`;
-  };
-  const match = [...Object.entries(where).map(([name, value]) => compare(name, '=', value)), compare(by, '>=', from), compare(by, '<', to)];
-  const names = metadata.columns.map((column) => driver.escape(column.databaseName)).join(', ');
-  const order = driver.escape(metadata.findColumnWithPropertyName(by)?.databaseName ?? by);
-  const text = `SELECT ${names} FROM ${driver.escape(metadata.tableName)} WHERE ${match.join(' AND ')} ORDER BY ${order}`;
-  return hydrated<T>(metadata, driver, await manager.query<Record<string, unknown>[]>(text, parameters));
-}
-
 function hydrated<T>(metadata: EntityMetadata, driver: Driver, rows: readonly Record<string, unknown>[]): T[] {
   return rows.map((row) => {
     const found: Record<string, unknown> = {};

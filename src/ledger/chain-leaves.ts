@@ -2,11 +2,12 @@ import type { EntityManager } from 'typeorm';
 import { selectRows } from '../database/rows';
 import type { LeafMarks } from '../tlog/leaf-marks';
 import type { LeafProver } from '../tlog/leaf-prover';
+import { leafOrder, waitingOrder } from '../tlog/places';
 import { LeafEntity, LogEntity, PendingEntity } from '../tlog/tlog.entity';
 import { HASH_BYTES, isBytes } from './core/bytes';
 import { EntryKind } from './core/entry';
 import { type Finding, MAX_FINDINGS } from './core/verdict';
-import { BlockEntity, type ChainEntity } from './ledger.entity';
+import type { BlockEntity, ChainEntity } from './ledger.entity';
 
 /** How the leaves of a chain are verified, beside that they are there. */
 export interface LeafChecks {
@@ -27,6 +28,11 @@ export type BlockRow = Pick<BlockEntity, 'height' | 'blockHash' | 'recordId'>;
 type Leaf = Pick<LeafEntity, 'logId' | 'leafIndex' | 'kind'>;
 type LeafRow = Leaf & Pick<BlockEntity, 'height'>;
 
+/** Of all logs of the hospital: an older incarnation keeps the leaves that it has. */
+const LEAVES = `SELECT b."height" AS "height", l."logId" AS "logId", l."leafIndex" AS "leafIndex", l."kind" AS "kind"
+  FROM "ledger_block" b JOIN "log_leaf" l ON l."hash" = b."blockHash" AND l."logId" IN (SELECT g."id" FROM "log" g WHERE g."hospitalId" = ?)
+  WHERE b."chainId" = ? AND b."height" > ? AND b."height" <= ? ORDER BY b."height", l."logId", l."leafIndex"`;
+
 /**
  * Holds the blocks of one chain against the leaves of its hospital's logs (invariants I3 and I4): each block has one leaf of kind block in a log, and the
  * indexes rise with the height. A block that still waits for its place is fine: it is queued in the transaction that seals it, and leaves the
@@ -35,6 +41,9 @@ type LeafRow = Leaf & Pick<BlockEntity, 'height'>;
 export class ChainLeaves {
   /** Where the newest block seen stands; null while it waits, or when it has no leaf. */
   head: HeadLeaf | null = null;
+  /** By height; an empty list says that the block waits for its place. */
+  private leaves = new Map<number, Leaf[]>();
+  private orders = new Map<string, number>();
   private made = 0;
   private readonly last = new Map<number, number>();
   private readonly disbelieved = new Set<number>();
@@ -45,13 +54,25 @@ export class ChainLeaves {
     private readonly checks: LeafChecks = {},
   ) {}
 
-  /** What is wrong with the leaves of these blocks: a page of the chain, from above height `from`. Pages come in rising order. At most {@link MAX_FINDINGS} in all. */
-  async findings(from: number, blocks: readonly BlockRow[]): Promise<Finding[]> {
-    const leaves = byHeight(await this.page(from, blocks.at(-1)?.height ?? from));
-    const waiting = await this.withoutLeaf(blocks.filter(({ height }) => !leaves.has(height)));
+  /** Reads the leaves of the next blocks: a page of the chain, from above height `from`. Pages come in rising order. */
+  async turn(from: number, blocks: readonly BlockRow[]): Promise<void> {
+    this.leaves = new Map();
+    this.orders = new Map();
+    const to = blocks.at(-1)?.height;
+    if (to === undefined) return;
+    const { chainId, hospitalId } = this.chain;
+    const hashes = new Map(blocks.map(({ height, blockHash }) => [height, isBytes(blockHash, HASH_BYTES) ? blockHash : null]));
+    const logs = new Map((await selectRows(this.manager, LogEntity, 'hospitalId', [hospitalId])).map((log) => [log.id, log.incarnation]));
+    for (const row of await this.manager.query<LeafRow[]>(LEAVES, [hospitalId, chainId, from, to]))
+      this.note(row.height, hashes.get(row.height), row, logs.get(row.logId));
+    await this.lookForRest(blocks, logs);
+  }
+
+  /** What is wrong with the leaves of the blocks turned to. At most {@link MAX_FINDINGS} in all. */
+  async findings(blocks: readonly BlockRow[]): Promise<Finding[]> {
     const findings: Finding[] = [];
     for (const { height, blockHash, recordId } of blocks) {
-      const own = leaves.get(height) ?? waiting.get(height);
+      const own = this.leaves.get(height);
       for (const { code, field } of own ? await this.judge(own, blockHash) : [MISSING]) findings.push({ code, height, field, recordId });
       const newest = own?.at(-1);
       this.head = newest ? { logId: newest.logId, leafIndex: newest.leafIndex } : null;
@@ -61,46 +82,44 @@ export class ChainLeaves {
     return kept;
   }
 
-  private page(from: number, to: number): Promise<LeafRow[]> {
-    const builder = this.manager
-      .createQueryBuilder(BlockEntity, 'b')
-      .innerJoin(LeafEntity, 'l', `l.hash = b.blockHash AND l.logId IN ${this.logs()}`, { hospitalId: this.chain.hospitalId })
-      .select('b.height', 'height');
-    for (const column of ['logId', 'leafIndex', 'kind']) builder.addSelect(`l.${column}`, column);
-    return builder
-      .where('b.chainId = :chainId AND b.height > :from AND b.height <= :to', { chainId: this.chain.chainId, from, to })
-      .orderBy('b.height')
-      .addOrderBy('l.logId')
-      .addOrderBy('l.leafIndex')
-      .getRawMany<LeafRow>();
+  /** Where one of the blocks turned to stands in the order of the logs (`LogPlace.order`), by its hash; undefined when it is in none. */
+  orderOf(blockHash: Buffer): number | undefined {
+    return this.orders.get(keyOf(blockHash));
   }
 
-  /** All logs of the hospital: an older incarnation keeps the leaves that it has. */
-  private logs(): string {
-    const query = this.manager.createQueryBuilder().subQuery().select('g.id').from(LogEntity, 'g').where('g.hospitalId = :hospitalId');
-    return query.getQuery();
+  /** @param incarnation of the leaf's log; undefined for one that began after the logs were listed, whose leaves older ones hold too */
+  private note(height: number, hash: Buffer | null | undefined, leaf: Leaf, incarnation: number | undefined): void {
+    const known = this.leaves.get(height);
+    if (known) known.push(leaf);
+    else this.leaves.set(height, [leaf]);
+    if (hash && incarnation !== undefined && leaf.kind === EntryKind.block) this.order(hash, leafOrder(incarnation, leaf.leafIndex));
+  }
+
+  /** What several incarnations hold stands at the first. */
+  private order(hash: Buffer, order: number): void {
+    const key = keyOf(hash);
+    if ((this.orders.get(key) ?? Infinity) > order) this.orders.set(key, order);
   }
 
   /**
    * Blocks that had no leaf when the page was read and are queued, or have got their leaf meanwhile. First the queue is read, then the leaves:
    * entries move in this direction only, so none slips through.
    */
-  private async withoutLeaf(blocks: readonly BlockRow[]): Promise<Map<number, Leaf[]>> {
-    const heights = new Map<string, number>();
-    for (const { height, blockHash } of blocks) if (isBytes(blockHash, HASH_BYTES)) heights.set(keyOf(blockHash), height);
-    const hashes = blocks.map(({ blockHash }) => blockHash).filter((hash) => isBytes(hash, HASH_BYTES));
-    const found = new Map<number, Leaf[]>();
-    if (hashes.length === 0) return found;
-    const own = new Set((await selectRows(this.manager, LogEntity, 'hospitalId', [this.chain.hospitalId])).map(({ id }) => id));
-    for (const { logId, kind, hash } of await selectRows(this.manager, PendingEntity, 'hash', hashes)) {
-      const height = heights.get(keyOf(hash));
-      if (height !== undefined && own.has(logId) && kind === EntryKind.block) found.set(height, []);
+  private async lookForRest(blocks: readonly BlockRow[], logs: ReadonlyMap<number, number>): Promise<void> {
+    const rest = blocks.filter(({ height, blockHash }) => !this.leaves.has(height) && isBytes(blockHash, HASH_BYTES));
+    if (rest.length === 0) return;
+    const heights = new Map(rest.map(({ height, blockHash }) => [keyOf(blockHash), height]));
+    const hashes = rest.map(({ blockHash }) => blockHash);
+    for (const { id, logId, kind, hash } of await selectRows(this.manager, PendingEntity, 'hash', hashes)) {
+      const [height, incarnation] = [heights.get(keyOf(hash)), logs.get(logId)];
+      if (height === undefined || incarnation === undefined || kind !== EntryKind.block) continue;
+      this.leaves.set(height, []);
+      this.order(hash, waitingOrder(incarnation, id));
     }
-    for (const { hash, ...leaf } of await selectRows(this.manager, LeafEntity, 'hash', hashes)) {
-      const height = heights.get(keyOf(hash));
-      if (height !== undefined && own.has(leaf.logId)) found.set(height, [...(found.get(height) ?? []), leaf]);
+    for (const leaf of await selectRows(this.manager, LeafEntity, 'hash', hashes)) {
+      const [height, incarnation] = [heights.get(keyOf(leaf.hash)), logs.get(leaf.logId)];
+      if (height !== undefined && incarnation !== undefined) this.note(height, leaf.hash, leaf, incarnation);
     }
-    return found;
   }
 
   private async judge(leaves: readonly Leaf[], hash: unknown): Promise<Misfit[]> {
@@ -135,13 +154,3 @@ type Misfit = Pick<Finding, 'code' | 'field'>;
 const MISSING: Misfit = { code: 'LEAF_MISSING', field: 'header' };
 
 const keyOf = (hash: Buffer): string => hash.toString('latin1');
-
-function byHeight(rows: readonly LeafRow[]): Map<number, Leaf[]> {
-  const leaves = new Map<number, Leaf[]>();
-  for (const row of rows) {
-    const known = leaves.get(row.height);
-    if (known) known.push(row);
-    else leaves.set(row.height, [row]);
-  }
-  return leaves;
-}

@@ -7,11 +7,12 @@ import type { Vault } from '../crypto/vault';
 import { isMarkedErased } from '../hospital/enrolments.service';
 import { ChainLeaves, type HeadLeaf, type LeafChecks } from './chain-leaves';
 import { createChainVerifier, type StoredBlock } from './core/chain';
-import { genesisHash, ledgerId } from './core/header';
+import { type BlockHeader, genesisHash, ledgerId } from './core/header';
 import { type ChainReport, type Finding, MAX_FINDINGS } from './core/verdict';
 import { erasedBelow } from './erasures';
 import { PageKeys } from './page-keys';
-import { BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
+import { blockPage, type WalkedRow } from './block-pages';
+import { BlockEntity, ChainEntity } from './ledger.entity';
 import { compareRows } from './row-comparison';
 import type { RowKeeper } from './row-keeper';
 
@@ -43,19 +44,6 @@ export interface StoredChainReport extends ChainReport {
   readonly leaf: HeadLeaf | null;
 }
 
-interface Row {
-  height: number;
-  blockHash: Buffer;
-  prevHash: Buffer;
-  refHash: Buffer | null;
-  header: Buffer;
-  recordId: string;
-  version: number;
-  attestation: string | null;
-  ciphertext: Buffer | null;
-  recordKey: Buffer | null;
-}
-
 interface Tip {
   readonly height: number;
   readonly headHash: Buffer;
@@ -73,29 +61,32 @@ export async function verifyStoredChain(manager: EntityManager, chain: Chain, co
   const tip = await tipOf(manager, chain.chainId);
   const origin = await context.originOf(chain.hospitalId);
   const ledger = ledgerId(origin);
-  const keys = new PageKeys(manager, chain.hospitalId, origin);
+  const leaves = new ChainLeaves(manager, chain, context.leaves);
+  const keys = new PageKeys(manager, chain.hospitalId, origin, leaves);
   const { keyOf, keyOrder } = keys;
   const signatures = context.signatures ?? true;
   const verifier = createChainVerifier({ ledgerId: ledger, chainId: chain.chainId, keyOf, keyOrder, signatures });
   const genesis = genesisHash(ledger, chain.chainId);
   const erasedTo = await erasedBelow(manager, chain.chainId, genesis);
   const vault = await patientVault(manager, chain, context.keyRing, erasedTo >= 0);
-  const leaves = new ChainLeaves(manager, chain, context.leaves);
   const limit = context.page ?? PAGE;
   const rowsFindings: Finding[] = [];
   if ((await isMarkedErased(manager, chain.patientId)) !== erasedTo >= 0)
     rowsFindings.push({ code: 'CONTENT_MISMATCH', height: tip.height, field: 'enrolment.erasedAt' });
   const kept = new Map<RowKeeper, number>();
   for (let from = -1; ;) {
-    const rows = await page(manager, chain.chainId, from, tip.lastHeight, limit);
-    rowsFindings.push(...(await keys.turn(rows)));
+    const rows = await blockPage(manager, { chainId: chain.chainId, from, to: tip.lastHeight, limit }, vault !== null);
+    rowsFindings.push(...(await keys.turn(rows))); // before the leaves: an event of a key must not seem older than a block that was logged meanwhile
+    await leaves.turn(from, rows);
+    const headers: (BlockHeader | null)[] = [];
     for (const [index, row] of rows.entries()) {
-      verifier.push(toStoredBlock(row, vault));
+      headers.push(verifier.push(toStoredBlock(row, vault)));
       if (index % BREATH === BREATH - 1) await nextTurn();
     }
-    rowsFindings.push(...(await compareRows(manager, { ...chain, genesis, keyRing: context.keyRing }, rows, context.keepers, kept)));
+    const chainAt = { ...chain, genesis, keyRing: context.keyRing };
+    rowsFindings.push(...(await compareRows(manager, chainAt, rows, headers, context.keepers, kept)));
     const last = rows.at(-1);
-    if (last) rowsFindings.push(...(await leaves.findings(from, rows)));
+    rowsFindings.push(...(await leaves.findings(rows)));
     await context.pace?.(rows.length);
     if (!last || rows.length < limit) break;
     from = last.height;
@@ -122,22 +113,6 @@ async function tipOf(manager: EntityManager, chainId: Buffer): Promise<Tip> {
   return { height: tip?.height ?? 0, headHash: tip?.headHash ?? Buffer.alloc(0), lastHeight: tip?.lastHeight ?? -1 };
 }
 
-function page(manager: EntityManager, chainId: Buffer, from: number, to: number, limit: number): Promise<Row[]> {
-  const builder = manager
-    .createQueryBuilder(BlockEntity, 'b')
-    .leftJoin(ContentEntity, 'c', 'c.recordId = b.recordId AND c.version = b.version')
-    .select('b.height', 'height');
-  for (const column of ['blockHash', 'prevHash', 'refHash', 'header', 'recordId', 'version', 'attestation'])
-    builder.addSelect(`b.${column}`, column);
-  return builder
-    .addSelect('c.ciphertext', 'ciphertext')
-    .addSelect('c.recordKey', 'recordKey')
-    .where('b.chainId = :chainId AND b.height > :from AND b.height <= :to', { chainId, from, to })
-    .orderBy('b.height')
-    .limit(limit)
-    .getRawMany<Row>();
-}
-
 /**
  * Null without keys or after the erasure of the patient; `rejected` when the patient's key was altered in the database, deleted or destroyed without an
  * ERASE block: then no content opens.
@@ -158,7 +133,7 @@ async function patientVault(
   }
 }
 
-function toStoredBlock(row: Row, vault: Vault | 'rejected' | null): StoredBlock {
+function toStoredBlock(row: WalkedRow, vault: Vault | 'rejected' | null): StoredBlock {
   const { height, blockHash, prevHash, header, recordId, version, attestation, ciphertext, recordKey } = row;
   const block = { height, blockHash, prevHash, header, recordId, version, attestation, ciphertext };
   if (!vault || !recordKey) return block;

@@ -1,8 +1,8 @@
 import type { EntityManager } from 'typeorm';
 import { selectRows } from '../database/rows';
-import { keyLeaves, placesOf } from '../tlog/places';
+import { keyLeaves } from '../tlog/places';
+import type { ChainLeaves } from './chain-leaves';
 import type { KeyOrder } from './core/block';
-import { blockHash } from './core/header';
 import { keyEventHash } from './core/key-event';
 import type { PublicJwk } from './core/jwk';
 import type { Finding } from './core/verdict';
@@ -21,13 +21,13 @@ interface PageRow {
  */
 export class PageKeys {
   private keys = new Map<string, LoggedKey>();
-  private order = new Map<string, number>();
   private readonly told = new Set<string>();
 
   constructor(
     private readonly manager: EntityManager,
     private readonly hospitalId: string,
     private readonly origin: string,
+    private readonly leaves: Pick<ChainLeaves, 'orderOf'>,
   ) {}
 
   /**
@@ -37,12 +37,9 @@ export class PageKeys {
   async turn(rows: readonly PageRow[]): Promise<Finding[]> {
     const signed = rows.flatMap((row) => {
       const kid = Buffer.isBuffer(row.header) ? authorKidOf(row.header) : undefined;
-      return kid === undefined ? [] : [{ ...row, kid }];
+      return kid === undefined ? [] : [{ height: row.height, recordId: row.recordId, kid }];
     });
     this.keys = await loggedKeys(this.manager, this.hospitalId, this.origin, [...new Set(signed.map(({ kid }) => kid))]);
-    const hashes = signed.map(({ header }) => blockHash(header));
-    const places = await placesOf(this.manager, this.hospitalId, 'block', hashes);
-    this.order = new Map([...places].map(([hash, place]) => [hash, place.order]));
     return signed.flatMap(({ kid, height, recordId }): Finding[] => {
       const field = this.keys.get(kid)?.misfit;
       if (field === undefined || this.told.has(kid)) return [];
@@ -58,7 +55,7 @@ export class PageKeys {
   };
 
   readonly keyOrder: KeyOrder = {
-    placeOf: (hash) => this.order.get(hash.toString('hex')),
+    placeOf: (hash) => this.leaves.orderOf(hash),
     registeredAt: (kid) => this.keys.get(kid)?.registered.place.order,
     revokedAt: (kid) => this.keys.get(kid)?.revoked?.place.order,
   };

@@ -49,13 +49,12 @@ function contentMisfits(row: RecordEntity, block: OpenedBlock, payload: Buffer):
 
 type Row = Pick<RecordEntity, 'id' | 'patientId' | 'status' | 'height' | 'blockHash' | 'sealedAt' | 'version'>;
 
-/** Only the columns that are compared: a verification reads every row there is. */
-async function rowsOf(manager: EntityManager, ids: readonly string[]): Promise<Row[]> {
-  const builder = manager.createQueryBuilder(RecordEntity, 'r').select('r.id', 'id');
-  for (const column of ['patientId', 'status', 'height', 'blockHash', 'sealedAt', 'version']) builder.addSelect(`r.${column}`, column);
-  const rows = await builder.where('r.id IN (:...ids)', { ids }).getRawMany<Row>();
-  // Some databases give large integers as text.
-  return rows.map((row) => ({ ...row, sealedAt: row.sealedAt === null ? null : Number(row.sealedAt) }));
+/** Only the columns that are compared: a verification reads every row there is. One text for any number of ids, so that it is compiled once. */
+const ROWS = `SELECT r."id" AS "id", r."patientId" AS "patientId", r."status" AS "status", r."height" AS "height", r."blockHash" AS "blockHash",
+  r."sealedAt" AS "sealedAt", r."version" AS "version" FROM json_each(?) i JOIN "record" r ON r."id" = i."value"`;
+
+function rowsOf(manager: EntityManager, ids: readonly string[]): Promise<Row[]> {
+  return manager.query<Row[]>(ROWS, [JSON.stringify(ids)]);
 }
 
 /** The rows of `record` that lists and answers are made of. */

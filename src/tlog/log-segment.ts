@@ -1,11 +1,11 @@
 import type { EntityManager } from 'typeorm';
-import { HASH_BYTES, isBytes, sha256, ZERO_HASH } from '../ledger/core/bytes';
-import { encodeEntry, ENTRY_BYTES, EntryKind, isEntryKind } from '../ledger/core/entry';
+import { HASH_BYTES, isBytes } from '../ledger/core/bytes';
+import { entryHash, EntryKind, isEntryKind } from '../ledger/core/entry';
 import { TILE_HEIGHT, TILE_WIDTH } from '../ledger/core/tiles';
 import { CompactRange } from '../ledger/core/tree';
 import type { LeafMarks } from './leaf-marks';
 import { type LogFinding, LogFindings } from './log-report';
-import { LeafEntity, TileEntity } from './tlog.entity';
+import { TileEntity } from './tlog.entity';
 
 /** Leaves of a segment: those under one full tile of level 1. */
 export const SEGMENT = TILE_WIDTH * TILE_WIDTH;
@@ -69,15 +69,11 @@ export function tilesOf(manager: EntityManager, logId: number, level: number, fr
     .getMany();
 }
 
+/** With the numbers as parameters: a builder writes them into the text, which is then compiled anew for each page. */
+const LEAVES = `SELECT "leafIndex", "kind", "hash" FROM "log_leaf" WHERE "logId" = ? AND "leafIndex" >= ? AND "leafIndex" < ? ORDER BY "leafIndex"`;
+
 function leavesOf(manager: EntityManager, logId: number, from: number, to: number): Promise<LeafRow[]> {
-  return manager
-    .createQueryBuilder(LeafEntity, 'l')
-    .select('l.leafIndex', 'leafIndex')
-    .addSelect('l.kind', 'kind')
-    .addSelect('l.hash', 'hash')
-    .where('l.logId = :logId AND l.leafIndex >= :from AND l.leafIndex < :to', { logId, from, to })
-    .orderBy('l.leafIndex')
-    .getRawMany<LeafRow>();
+  return manager.query<LeafRow[]>(LEAVES, [logId, from, to]);
 }
 
 /** As stored: of whatever type somebody wrote there. */
@@ -92,16 +88,12 @@ function isBytesOf(value: unknown, expected: Buffer): boolean {
   return isBytes(value, expected.length) && value.equals(expected);
 }
 
-/** Where the kind of an entry stands behind the byte that marks a leaf. */
-const KIND_AT = 1 + ENTRY_BYTES - HASH_BYTES - 1;
-
 class SegmentWalk {
   private readonly found = new LogFindings();
   private readonly range = CompactRange.empty();
   private readonly cuts: SegmentCut[] = [];
   private readonly stored = new Map<string, TileEntity>();
   private readonly wanted: number[];
-  private readonly scratch = Buffer.concat([Buffer.of(0), encodeEntry({ kind: EntryKind.block, hash: ZERO_HASH })]);
   private broken = false;
   private next: number;
   private leafHashes: Buffer[] = [];
@@ -151,14 +143,7 @@ class SegmentWalk {
     const { marks } = this.options;
     if (marks && kind === EntryKind.block && !marks.has(this.task.logId, index))
       this.found.say('LEAF_MISMATCH', index, 'leaf without a block');
-    if (!this.broken) this.append(index, this.hashOf(kind, hash));
-  }
-
-  /** The leaf hash, in one buffer that serves all leaves. */
-  private hashOf(kind: EntryKind, hash: Buffer): Buffer {
-    this.scratch[KIND_AT] = kind;
-    this.scratch.set(hash, KIND_AT + 1);
-    return sha256(this.scratch);
+    if (!this.broken) this.append(index, entryHash({ kind, hash }));
   }
 
   private append(index: number, hash: Buffer): void {

@@ -1,10 +1,10 @@
 import type { EntityManager } from 'typeorm';
 import { ApiError } from '../common/errors';
-import { insertRow, selectRange, updateRows } from '../database/rows';
+import { insertRow, updateRows } from '../database/rows';
 import { HASH_BYTES } from '../ledger/core/bytes';
-import { encodeEntry, type EntryKind, isEntryKind, type LogEntry } from '../ledger/core/entry';
+import { entryHash, type EntryKind, isEntryKind, type LogEntry } from '../ledger/core/entry';
 import { TILE_HEIGHT, TILE_WIDTH } from '../ledger/core/tiles';
-import { CompactRange, leafHash, type NodeId } from '../ledger/core/tree';
+import { CompactRange, type NodeId } from '../ledger/core/tree';
 import { LeafEntity, LogEntity, PendingEntity, TileEntity } from './tlog.entity';
 
 /** Entries that get their place in one transaction. */
@@ -48,7 +48,7 @@ export async function sequence(tx: EntityManager, logId: number): Promise<number
   const full: { node: NodeId; root: Buffer }[] = [];
   for (const [offset, { kind, hash }] of waiting.entries()) {
     await insertRow(tx, LeafEntity, { logId, leafIndex: log.size + offset, kind, hash });
-    range.append(leafHash(encodeEntry({ kind: knownKind(kind), hash })), (node, root) => {
+    range.append(entryHash({ kind: knownKind(kind), hash }), (node, root) => {
       if (node.level > 0 && node.level % TILE_HEIGHT === 0) full.push({ node, root });
     });
   }
@@ -69,23 +69,23 @@ async function storeTile(tx: EntityManager, logId: number, { level: height, inde
   await insertRow(tx, TileEntity, { logId, level, tileIndex, hashes, root });
 }
 
+/** Only the roots of the tiles below: their hashes would be 2 MiB. */
+const ROOTS = `SELECT "root" FROM "log_tile" WHERE "logId" = ? AND "level" = ? AND "tileIndex" >= ? AND "tileIndex" < ? ORDER BY "tileIndex"`;
+
 /** The hashes of a tile from the rows that they are made of: leaves, or the roots of the tiles below. As many as there are, at most 256. */
 export async function partialTile(manager: EntityManager, logId: number, level: number, tileIndex: number): Promise<Buffer[]> {
   const [from, to] = [tileIndex * TILE_WIDTH, (tileIndex + 1) * TILE_WIDTH];
-  if (level === 0) return (await leavesBetween(manager, logId, from, to)).map((entry) => leafHash(encodeEntry(entry)));
-  // Only the roots: the hashes of these tiles would be 2 MiB.
-  const rows = await manager
-    .createQueryBuilder(TileEntity, 't')
-    .select('t.root', 'root')
-    .where('t.logId = :logId AND t.level = :below AND t.tileIndex >= :from AND t.tileIndex < :to', { logId, below: level - 1, from, to })
-    .orderBy('t.tileIndex')
-    .getRawMany<{ root: Buffer }>();
+  if (level === 0) return (await leavesBetween(manager, logId, from, to)).map(entryHash);
+  const rows = await manager.query<Pick<TileEntity, 'root'>[]>(ROOTS, [logId, level - 1, from, to]);
   return rows.map((row) => row.root);
 }
 
+/** The numbers are parameters: a builder writes them into the text, which is then compiled anew each time. */
+const ENTRIES = `SELECT "kind", "hash" FROM "log_leaf" WHERE "logId" = ? AND "leafIndex" >= ? AND "leafIndex" < ? ORDER BY "leafIndex"`;
+
 /** The entries at the indexes from `from` to below `to`. */
 export async function leavesBetween(manager: EntityManager, logId: number, from: number, to: number): Promise<LogEntry[]> {
-  const rows = await selectRange(manager, LeafEntity, { logId }, 'leafIndex', [from, to]);
+  const rows = await manager.query<Pick<LeafEntity, 'kind' | 'hash'>[]>(ENTRIES, [logId, from, to]);
   return rows.map(({ kind, hash }) => ({ kind: knownKind(kind), hash }));
 }
 

@@ -15,6 +15,16 @@ export interface LogPlace {
 const INCARNATION = 2 ** 40;
 const WAITING = 2 ** 39;
 
+/** {@link LogPlace.order} of a leaf. */
+export function leafOrder(incarnation: number, leafIndex: number): number {
+  return incarnation * INCARNATION + leafIndex;
+}
+
+/** {@link LogPlace.order} of an entry that waits. @param id its number in the queue */
+export function waitingOrder(incarnation: number, id: number): number {
+  return incarnation * INCARNATION + WAITING + id;
+}
+
 /**
  * The places of entries of one kind, by hash in hex; what is in no log of this hospital is absent. An entry that several incarnations hold stands at
  * the first. All places are of one moment: what waits is read before the leaves, so that nothing which gets its leaf in between is missed or put
@@ -30,15 +40,21 @@ export async function placesOf(
   const asked = new Set(hashes.map((hash) => hash.toString('hex')));
   if (hashes.length === 0) return found;
   const logs = new Map((await selectRows(manager, LogEntity, 'hospitalId', [hospitalId])).map((log) => [log.id, log.incarnation]));
-  const note = (entry: { logId: number; kind: number; hash: Buffer }, offset: number, leafIndex: number | null): void => {
+  const note = (
+    entry: { logId: number; kind: number; hash: Buffer },
+    orderIn: (incarnation: number) => number,
+    leafIndex: number | null,
+  ): void => {
     const incarnation = logs.get(entry.logId);
     if (incarnation === undefined || entry.kind !== EntryKind[kind]) return;
-    const order = incarnation * INCARNATION + offset;
+    const order = orderIn(incarnation);
     const key = entry.hash.toString('hex');
     if (asked.has(key) && (found.get(key)?.order ?? Infinity) > order) found.set(key, { order, leafIndex });
   };
-  for (const row of await selectRows(manager, PendingEntity, 'logId', [...logs.keys()])) note(row, WAITING + row.id, null);
-  for (const row of await selectRows(manager, LeafEntity, 'hash', hashes)) note(row, row.leafIndex, row.leafIndex);
+  for (const row of await selectRows(manager, PendingEntity, 'logId', [...logs.keys()]))
+    note(row, (incarnation) => waitingOrder(incarnation, row.id), null);
+  for (const row of await selectRows(manager, LeafEntity, 'hash', hashes))
+    note(row, (incarnation) => leafOrder(incarnation, row.leafIndex), row.leafIndex);
   return found;
 }
 

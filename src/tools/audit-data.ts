@@ -75,7 +75,8 @@ export async function auditData(
     const marks = LeafMarks.forSizes(logs.map(({ id, leaves }) => [id, leaves]));
     const mode = { hashesOnly: options.hashesOnly === true, proveLeaves: options.patientId !== undefined };
     const threads = await threadsFor(manager, options);
-    const runner = threads > 0 ? new AuditPool(threads, setup, mode, marks) : ownThread(AuditHand.of(opened, mode, marks));
+    const own = AuditHand.of(opened, mode, marks);
+    const runner = threads > 1 ? new AuditPool(threads, { setup, mode, bits: marks.bits }, own) : ownThread(own);
     try {
       const audit = new Audit(opened, runner, options, tell);
       await audit.begin(logs);

@@ -1,7 +1,6 @@
 import { extname, join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { Worker } from 'node:worker_threads';
-import type { LeafMarks } from '../tlog/leaf-marks';
 import { AuditError, type AuditSetup } from './audit-source';
 import type { AuditHand, AuditMode, AuditResult, AuditTask } from './audit-tasks';
 
@@ -24,34 +23,28 @@ export function ownThread(hand: AuditHand): AuditRunner {
   return { width: 1, run: (task) => hand.run(task), close: () => Promise.resolve() };
 }
 
+/** One that does one task at a time. */
 interface Hand {
-  readonly worker: Worker;
-  readonly end: Promise<never>;
+  run(task: AuditTask): Promise<AuditResult>;
 }
 
-/** Threads that each do one task at a time. */
+/** Threads that each do one task at a time. The caller's own is one of them: it begins at once, while the others still load their code. */
 export class AuditPool implements AuditRunner {
   readonly width: number;
   private readonly idle: Hand[];
   private readonly waiting: ((hand: Hand) => void)[] = [];
-  private readonly hands: Hand[];
+  private readonly others: OtherThread[];
 
-  constructor(threads: number, setup: AuditSetup, mode: AuditMode, marks: LeafMarks) {
-    const workerData: WorkerSetup = { setup, mode, bits: marks.bits };
-    const file = join(__dirname, `audit-worker${extname(__filename)}`);
-    // Uncompiled (tests): the thread compiles what it loads, as this one does.
-    const execArgv = extname(file) === '.ts' ? ['-r', join(__dirname, '../../tools/swc-register.cjs')] : [];
-    this.hands = Array.from({ length: threads }, () => {
-      const worker = new Worker(file, { workerData, execArgv });
-      return { worker, end: endOf(worker) };
-    });
-    this.idle = [...this.hands];
+  /** @param threads how many, with the caller's own; at least one */
+  constructor(threads: number, setup: WorkerSetup, own: AuditHand) {
+    this.others = Array.from({ length: threads - 1 }, () => new OtherThread(setup));
+    this.idle = [own, ...this.others]; // the last one is asked first: others have the longer way
     this.width = threads;
   }
 
   async run(task: AuditTask): Promise<AuditResult> {
     const hand = this.idle.pop() ?? (await new Promise<Hand>((resolve) => this.waiting.push(resolve)));
-    const result = await answerOf(hand, serialize(task));
+    const result = await hand.run(task);
     const next = this.waiting.shift();
     if (next) next(hand);
     else this.idle.push(hand);
@@ -59,7 +52,33 @@ export class AuditPool implements AuditRunner {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.hands.map(({ worker }) => worker.terminate()));
+    await Promise.all(this.others.map((thread) => thread.close()));
+  }
+}
+
+/** A worker thread with a connection of its own. */
+class OtherThread implements Hand {
+  private readonly worker: Worker;
+  private readonly end: Promise<never>;
+
+  constructor(workerData: WorkerSetup) {
+    const file = join(__dirname, `audit-worker${extname(__filename)}`);
+    // Uncompiled (tests): the thread compiles what it loads, as this one does.
+    const execArgv = extname(file) === '.ts' ? ['-r', join(__dirname, '../../tools/swc-register.cjs')] : [];
+    this.worker = new Worker(file, { workerData, execArgv });
+    this.end = endOf(this.worker);
+  }
+
+  run(task: AuditTask): Promise<AuditResult> {
+    const answer = new Promise<AuditResult>((resolve) =>
+      this.worker.once('message', (bytes: Uint8Array) => resolve(deserialize(bytes) as AuditResult)),
+    );
+    this.worker.postMessage(serialize(task));
+    return Promise.race([answer, this.end]);
+  }
+
+  async close(): Promise<void> {
+    await this.worker.terminate();
   }
 }
 
@@ -71,12 +90,4 @@ function endOf(worker: Worker): Promise<never> {
   });
   end.catch(() => undefined);
   return end;
-}
-
-function answerOf({ worker, end }: Hand, task: Uint8Array): Promise<AuditResult> {
-  const answer = new Promise<AuditResult>((resolve) =>
-    worker.once('message', (bytes: Uint8Array) => resolve(deserialize(bytes) as AuditResult)),
-  );
-  worker.postMessage(task);
-  return Promise.race([answer, end]);
 }

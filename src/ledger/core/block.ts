@@ -1,7 +1,7 @@
 import { HASH_BYTES, FormatError, b64u, isBytes, isU32, isUuid, sha256 } from './bytes';
 import { ContentPlace, contentCommit, decryptContent, opening } from './content';
 import { AttestationClaims, ParsedAttestation, parseAttestation, signatureFits } from './attestation';
-import { BlockHeader, BlockKind, blockHash, isZero } from './header';
+import { BlockHeader, BlockKind, isZero } from './header';
 import { AuthorKey, PublicJwk, authorKey } from './jwk';
 import { FindingCode } from './verdict';
 
@@ -112,8 +112,16 @@ function commits(header: BlockHeader, recordKey: Buffer, payload: Buffer): boole
   return contentCommit(opening(recordKey), payload).equals(header.contentCommit);
 }
 
-/** Checks the author's attestation of one block: stored bytes, form, what it is about, key and signature, in this order. */
-export function checkAttestation(row: StoredBlock, header: BlockHeader, context: BlockContext, say: Say): void {
+/**
+ * Checks the author's attestation of one block: stored bytes, form, what it is about, key and signature, in this order.
+ * @param block its header, and the hash of that header as computed
+ */
+export function checkAttestation(
+  row: StoredBlock,
+  { header, hash }: { readonly header: BlockHeader; readonly hash: Buffer },
+  context: BlockContext,
+  say: Say,
+): void {
   if (row.attestation === null) {
     const unsigned = header.kind === BlockKind['open-chain'] && isZero(header.attestationHash) && isZero(header.authorKeyId);
     return unsigned ? undefined : say('ATTESTATION_INVALID', 'attestation');
@@ -125,7 +133,7 @@ export function checkAttestation(row: StoredBlock, header: BlockHeader, context:
   if (parsed.kid !== b64u(header.authorKeyId)) return say('ATTESTATION_INVALID', 'attestation.kid');
   for (const claim of foreignClaims(parsed.claims, row, header, context)) say('ATTESTATION_INVALID', `attestation.${claim}`);
   checkSignature(parsed, context, say);
-  if (context.keyOrder) checkOrder(parsed.kid, blockHash(row.header), context.keyOrder, say);
+  if (context.keyOrder) checkOrder(parsed.kid, hash, context.keyOrder, say);
 }
 
 function parsedOrSay(jws: string, say: Say): ParsedAttestation | undefined {

@@ -140,7 +140,9 @@ export function verifyBundle(bytes: Uint8Array, options: ProofOptions): ProofRep
   maker.check('content', (say) => {
     if (!contentCommit(bundle.opening, bundle.payload).equals(header.contentCommit)) say('CONTENT_MISMATCH', 'payload');
   });
-  maker.check('attestation', (say) => checkAttestation(rowOf(bundle), header, contextOf(bundle, header, options), say));
+  maker.check('attestation', (say) => {
+    checkAttestation(rowOf(bundle), { header, hash: blockHash(bundle.header) }, contextOf(bundle, header, options), say);
+  });
   const checkpoint = checkCheckpoint(maker, receipt.checkpoint, ledgerId(origin), options);
   if (checkpoint === undefined) return maker.report();
   maker.check('inclusion', (say) => {

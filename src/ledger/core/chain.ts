@@ -24,8 +24,12 @@ export interface ChainVerifierOptions {
 
 /** One walk over one chain, fed by the caller, who pages the rows. Memory: 32 bytes a block, and what the report holds. */
 export interface ChainVerifier {
-  /** Takes the next block; the order is that of the heights. Never throws for anything in the row. @throws Error after `finish` */
-  push(block: StoredBlock): void;
+  /**
+   * Takes the next block; the order is that of the heights. Never throws for anything in the row.
+   * @returns its header, right or wrong, so that nobody need decode it again; null when it was not decoded
+   * @throws Error after `finish`
+   */
+  push(block: StoredBlock): BlockHeader | null;
   /**
    * Ends the walk.
    * @param expectedHead a head the caller trusts from elsewhere (a receipt, the log, the head row): what shows a truncated tail. With null,
@@ -76,7 +80,7 @@ class ChainWalk implements ChainVerifier {
     this.context = { ledgerId, chainId, keyOf, ...(keyOrder && { keyOrder }), signatures, wasBelow };
   }
 
-  push(block: StoredBlock): void {
+  push(block: StoredBlock): BlockHeader | null {
     if (this.finished) throw new Error('this walk is finished');
     const column = malformedColumn(block);
     const height = column === 'height' ? this.nextHeight : block.height;
@@ -86,11 +90,12 @@ class ChainWalk implements ChainVerifier {
     if (column !== undefined) say('MALFORMED', column);
     this.checkHeight(height, say);
     const hash = Buffer.isBuffer(block.header) ? blockHash(block.header) : Buffer.alloc(HASH_BYTES);
-    if (column === undefined) this.checkBlock(block, hash, say);
+    const header = column === undefined ? this.checkBlock(block, hash, say) : null;
     this.seen.append(hash);
     this.prevHash = hash;
     this.nextHeight = height + 1;
     this.blocks += 1;
+    return header;
   }
 
   finish(expectedHead: ChainHead | null): ChainReport {
@@ -117,7 +122,7 @@ class ChainWalk implements ChainVerifier {
     this.seen.restart(height);
   }
 
-  private checkBlock(block: StoredBlock, hash: Buffer, say: Say): void {
+  private checkBlock(block: StoredBlock, hash: Buffer, say: Say): BlockHeader | null {
     const before = this.made;
     if (!block.blockHash.equals(hash)) say('HEADER_MISMATCH', 'blockHash');
     let header: BlockHeader;
@@ -125,15 +130,17 @@ class ChainWalk implements ChainVerifier {
       header = decodeHeader(block.header);
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
-      return say('MALFORMED', error.field);
+      say('MALFORMED', error.field);
+      return null;
     }
     this.checkPlace(block, header, say);
     const missing = checkContent(block, header, say);
-    checkAttestation(block, header, this.context, say);
+    checkAttestation(block, { header, hash }, this.context, say);
     // Only a flawless ERASE block excuses a gap: else whoever deletes a content could forge the excuse along with it.
     if (header.kind === BlockKind.erase && this.made === before) this.erase(header.refHash, block.height);
     // Its own content comes after: no ERASE block excuses itself.
     if (missing) this.missing.set(hash.toString('latin1'), { height: block.height, recordId: block.recordId });
+    return header;
   }
 
   private checkPlace(block: StoredBlock, header: BlockHeader, say: Say): void {

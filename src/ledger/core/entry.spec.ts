@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { FormatError, sha256 } from './bytes';
-import { decodeEntry, encodeEntry, ENTRY_BYTES, EntryKind, isEntryKind } from './entry';
+import { decodeEntry, encodeEntry, ENTRY_BYTES, entryHash, EntryKind, isEntryKind } from './entry';
 import { leafHash } from './tree';
 
 const hash = Buffer.from('5e'.repeat(32), 'hex');
@@ -22,6 +22,17 @@ describe('log entry', () => {
     expect(encodeEntry({ kind: EntryKind['key-event'], hash }).toString('hex')).toBe(HEX);
     expect(HEX).toHaveLength(2 * ENTRY_BYTES);
     expect(leafHash(Buffer.from(HEX, 'hex'))).toEqual(sha256(Buffer.from(`00${HEX}`, 'hex')));
+  });
+
+  it('has the leaf hash of its 49 bytes, whatever was hashed before', () => {
+    for (const kind of Object.values(EntryKind)) {
+      const entry = { kind, hash: sha256(String(kind)) };
+      expect(entryHash(entry)).toEqual(leafHash(encodeEntry(entry)));
+    }
+    expect(() => entryHash({ kind: EntryKind.block, hash: hash.subarray(1) })).toThrow(RangeError);
+    expect(() => entryHash({ kind: 7 as EntryKind, hash })).toThrow(RangeError);
+    const text = 'a'.repeat(32) as unknown as Buffer;
+    expect(() => entryHash({ kind: EntryKind.block, hash: text })).toThrow(RangeError);
   });
 
   it('has six kinds, numbered as in the format', () => {

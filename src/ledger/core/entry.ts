@@ -1,4 +1,4 @@
-import { FormatError, HASH_BYTES, requireBytes } from './bytes';
+import { FormatError, HASH_BYTES, isBytes, requireBytes, sha256 } from './bytes';
 
 /** What an entry of the log is about, by its number in the entry. Closed: a verifier refuses a kind that it does not know. */
 export const EntryKind = {
@@ -40,6 +40,19 @@ export function encodeEntry(entry: LogEntry): Buffer {
   if (!isEntryKind(entry.kind)) throw new RangeError(`unknown entry kind: ${String(entry.kind)}`);
   requireBytes('hash', entry.hash, HASH_BYTES);
   return Buffer.concat([LABEL, Buffer.of(entry.kind), entry.hash], ENTRY_BYTES);
+}
+
+/** The byte that marks a leaf (RFC 6962 section 2.1), and an entry: one buffer serves all of them, for hashing keeps nothing of it. */
+const LEAF = Buffer.concat([Buffer.of(0), LABEL], 1 + ENTRY_BYTES);
+
+/** The leaf hash of an entry, SHA-256(0x00 || {@link encodeEntry}), without making the entry. @throws RangeError as {@link encodeEntry} */
+export function entryHash({ kind, hash }: LogEntry): Buffer {
+  if (!isEntryKind(kind)) throw new RangeError(`unknown entry kind: ${String(kind)}`);
+  // A text of a doctored row also has a length, and would be set as zeros.
+  if (!isBytes(hash, HASH_BYTES)) throw new RangeError(`hash must have ${HASH_BYTES} bytes`);
+  LEAF[1 + KIND_AT] = kind;
+  LEAF.set(hash, 1 + HASH_AT);
+  return sha256(LEAF);
 }
 
 /**

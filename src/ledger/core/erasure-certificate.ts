@@ -80,7 +80,7 @@ function checkSigned({ recordId, version, attestation, key }: ErasureCertificate
     // Of the blocks below only the nearest is known here.
     wasBelow: (height: number, hash: string) => height <= below && (height < below || hash === b64u(header.prevHash)),
   };
-  checkAttestation(row, header, context, (code, field) => {
+  checkAttestation(row, { header, hash: row.blockHash }, context, (code, field) => {
     throw new FormatError(field, `is not valid (${code})`);
   });
 }

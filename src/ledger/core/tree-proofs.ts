@@ -12,7 +12,8 @@ export const MAX_TREE_SIZE = 2n ** 63n - 1n;
 export const MAX_PROOF_HASHES = 64;
 
 const LEAF = Buffer.of(0);
-const NODE = Buffer.of(1);
+/** The input of {@link nodeHash}: one buffer serves all nodes, for hashing keeps nothing of it. */
+const PAIR = Buffer.alloc(1 + 2 * HASH_BYTES, 1);
 
 /** Hash of a leaf: SHA-256(0x00 || entry). The first byte keeps an entry from ever being read as a pair of nodes. */
 export function leafHash(entry: Uint8Array): Buffer {
@@ -23,7 +24,9 @@ export function leafHash(entry: Uint8Array): Buffer {
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
   requireBytes('left', left, HASH_BYTES);
   requireBytes('right', right, HASH_BYTES);
-  return sha256(Buffer.concat([NODE, left, right]));
+  PAIR.set(left, 1);
+  PAIR.set(right, 1 + HASH_BYTES);
+  return sha256(PAIR);
 }
 
 /** Whether `value` can be the size of a tree: a bigint from 0 to {@link MAX_TREE_SIZE}. */
