@@ -7,6 +7,8 @@ import { FormatError } from './bytes';
  */
 const BYTES_A_VALUE = 24;
 const FREE_VALUES = 1_000;
+/** White space of JSON (RFC 8259 section 2). */
+const SPACES: ReadonlySet<number> = new Set(Buffer.from(' \t\r\n'));
 const VALUE_STARTS: ReadonlySet<number> = new Set(Buffer.from(',[{'));
 
 /**
@@ -40,18 +42,26 @@ function countValues(bytes: Uint8Array): number {
   return count;
 }
 
-/** A JSON text without the white space between its tokens. No regular expression: a string of it may have many millions of characters. */
+/** A JSON text without the white space between its tokens. No regular expression: of many millions of characters its stack could run over. */
 function withoutSpace(text: string): string {
   const parts: string[] = [];
   for (let at = 0; at < text.length;) {
     const quote = text.indexOf('"', at);
     const end = quote < 0 ? text.length : quote;
-    parts.push(text.slice(at, end).replace(/[ \t\r\n]+/g, ''));
+    pushTokens(text, at, end, parts);
     if (quote < 0) break;
     at = endOfString(text, quote);
     parts.push(text.slice(quote, at));
   }
   return parts.join('');
+}
+
+function pushTokens(text: string, from: number, end: number, parts: string[]): void {
+  for (let at = from, start = from; at <= end; at += 1) {
+    if (at < end && !SPACES.has(text.charCodeAt(at))) continue;
+    if (at > start) parts.push(text.slice(start, at));
+    start = at + 1;
+  }
 }
 
 function endOfString(text: string, quote: number): number {
