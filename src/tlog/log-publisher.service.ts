@@ -151,7 +151,8 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
     this.backlogs.set(work.id, work.pending);
     if (!this.examined.has(work.id)) await this.examine(work);
     if (this.halts.has(work.id)) return TICK_MS;
-    const taken = work.pending > 0 ? await this.database.transaction((tx) => sequence(tx, work.id)) : 0;
+    const taken =
+      work.pending > 0 ? await this.database.transaction((tx) => sequence(tx, work.id, (count) => this.refused(work, count))) : 0;
     this.backlogs.set(work.id, Math.max(0, this.backlogOf(work.id) - taken));
     // Also in the middle of a backlog: a log that never rests must be signed all the same.
     const grown = work.size + taken > work.signedSize;
@@ -188,6 +189,10 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
     };
     await storeCheckpoint(tx, checkpoint);
     return { checkpoint, dueIn: TICK_MS };
+  }
+
+  private refused({ origin }: LogWork, count: number): void {
+    this.logs.app.error({ origin, count }, 'entries that this server does not write waited for the log; they were dropped');
   }
 
   private learn({ id, origin }: LogWork): Promise<void> {

@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import { ApiError } from '../common/errors';
-import { insertRow, updateRows } from '../database/rows';
-import { HASH_BYTES } from '../ledger/core/bytes';
+import { insertRow, selectRows, updateRows } from '../database/rows';
+import { HASH_BYTES, isBytes } from '../ledger/core/bytes';
 import { entryHash, type EntryKind, isEntryKind, type LogEntry } from '../ledger/core/entry';
 import { TILE_HEIGHT, TILE_WIDTH } from '../ledger/core/tiles';
 import { CompactRange, type NodeId } from '../ledger/core/tree';
@@ -37,18 +37,22 @@ export function queueEntry(tx: EntityManager, logId: number, { kind, hash }: Log
 /**
  * Gives the entries that have waited longest their indexes, dense from the log's size: leaves, the tiles that become full and the new right edge, all in
  * the caller's transaction. Whoever else does the same at this moment fails at the compare-and-set.
- * @returns how many; at most {@link BATCH}
+ * @param refused told of rows that this server never writes (unknown kind, no hash, a leaf that is there already): they are dropped, for they would stop
+ *   the log. If one of ours was altered into such a row, its block has no leaf, and every verification says so
+ * @returns how many rows were taken; at most {@link BATCH}
  */
-export async function sequence(tx: EntityManager, logId: number): Promise<number> {
+export async function sequence(tx: EntityManager, logId: number, refused: (count: number) => void = () => undefined): Promise<number> {
   const log = await tx.getRepository(LogEntity).findOneByOrFail({ id: logId });
   const waiting = await tx.getRepository(PendingEntity).find({ where: { logId }, order: { id: 'ASC' }, take: BATCH });
   const last = waiting.at(-1);
   if (!last) return 0;
+  const entries = await placeable(tx, logId, waiting);
+  if (entries.length < waiting.length) refused(waiting.length - entries.length);
   const range = CompactRange.of(BigInt(log.size), splitHashes(log.edge));
   const full: { node: NodeId; root: Buffer }[] = [];
-  for (const [offset, { kind, hash }] of waiting.entries()) {
-    await insertRow(tx, LeafEntity, { logId, leafIndex: log.size + offset, kind, hash });
-    range.append(entryHash({ kind: knownKind(kind), hash }), (node, root) => {
+  for (const [offset, entry] of entries.entries()) {
+    await insertRow(tx, LeafEntity, { logId, leafIndex: log.size + offset, ...entry });
+    range.append(entryHash(entry), (node, root) => {
       if (node.level > 0 && node.level % TILE_HEIGHT === 0) full.push({ node, root });
     });
   }
@@ -58,6 +62,18 @@ export async function sequence(tx: EntityManager, logId: number): Promise<number
     throw new ApiError('unavailable', 'The log moved meanwhile');
   await tx.createQueryBuilder().delete().from(PendingEntity).where('logId = :logId AND id <= :last', { logId, last: last.id }).execute();
   return waiting.length;
+}
+
+/** The entries among waiting rows that can have a leaf, each once. */
+async function placeable(tx: EntityManager, logId: number, waiting: readonly PendingEntity[]): Promise<LogEntry[]> {
+  const entries = waiting.flatMap(({ kind, hash }): LogEntry[] => (isEntryKind(kind) && isBytes(hash, HASH_BYTES) ? [{ kind, hash }] : []));
+  const hashes = entries.map(({ hash }) => hash);
+  const there = await selectRows(tx, LeafEntity, 'hash', hashes);
+  const taken = new Set(there.filter((leaf) => leaf.logId === logId).map((leaf) => leaf.hash.toString('hex')));
+  return entries.filter(({ hash }) => {
+    const name = hash.toString('hex');
+    return !taken.has(name) && taken.add(name);
+  });
 }
 
 /** A perfect subtree of height 8, 16, … is what a full tile spans. Lower tiles are stored before those above them. */
