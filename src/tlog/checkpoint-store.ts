@@ -1,7 +1,12 @@
 import type { EntityManager } from 'typeorm';
 import { insertRow } from '../database/rows';
 import { MAX_SIGNATURES } from '../ledger/core/note';
+import type { Checkpoint } from '../ledger/core/checkpoint';
+import { type Policy, verifyCheckpoint } from '../ledger/core/policy';
 import { CheckpointEntity, CosignatureEntity, LogEntity, PendingEntity } from './tlog.entity';
+
+/** Cosigned checkpoints that are tried when the newest do not satisfy a policy. */
+const CANDIDATES = 8;
 
 /** What one log needs to have done to it. */
 export interface LogWork {
@@ -74,13 +79,30 @@ export async function cosignedNote(manager: EntityManager, { logId, size, note }
   return note + lines.map(({ line }) => line).join('');
 }
 
-/** The newest checkpoints above `index` that at least one witness cosigned, newest first. */
-export async function cosignedCheckpoints(
+/** A stored checkpoint that satisfies a policy and that somebody cosigned. */
+export interface WitnessedCheckpoint {
+  readonly size: number;
+  /** With its cosignatures, as one signed note. */
+  readonly note: string;
+  readonly checkpoint: Checkpoint;
+}
+
+/** The checkpoints over the leaf at `index` that satisfy the policy, newest first; looked for among the newest few that were cosigned. */
+export async function* witnessedCheckpoints(
   manager: EntityManager,
   logId: number,
   index: number,
-  limit: number,
-): Promise<CheckpointEntity[]> {
+  policy: Policy,
+): AsyncGenerator<WitnessedCheckpoint> {
+  for (const candidate of await cosignedCheckpoints(manager, logId, index)) {
+    const note = await cosignedNote(manager, candidate);
+    const verdict = verifyCheckpoint(note, policy);
+    if (!('invalid' in verdict) && verdict.witnessed) yield { size: candidate.size, note, checkpoint: verdict.checkpoint };
+  }
+}
+
+/** The newest checkpoints above `index` that at least one witness cosigned, newest first. */
+function cosignedCheckpoints(manager: EntityManager, logId: number, index: number): Promise<CheckpointEntity[]> {
   return manager
     .createQueryBuilder(CheckpointEntity, 'c')
     .where('c.logId = :logId AND c.size > :index', { logId, index })
@@ -89,7 +111,7 @@ export async function cosignedCheckpoints(
       return `EXISTS ${cosigned}`;
     })
     .orderBy('c.size', 'DESC')
-    .limit(limit)
+    .limit(CANDIDATES)
     .getMany();
 }
 

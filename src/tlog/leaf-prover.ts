@@ -3,16 +3,14 @@ import type { EntityManager } from 'typeorm';
 import { ApiError } from '../common/errors';
 import { HASH_BYTES } from '../ledger/core/bytes';
 import { encodeEntry, type LogEntry } from '../ledger/core/entry';
-import { type Policy, verifyCheckpoint } from '../ledger/core/policy';
+import type { Policy } from '../ledger/core/policy';
 import { TILE_WIDTH, tileWidthAt } from '../ledger/core/tiles';
 import { CompactRange, leafHash, verifyInclusion } from '../ledger/core/tree';
-import { cosignedCheckpoints, cosignedNote, newestCheckpoint } from './checkpoint-store';
+import { cosignedNote, newestCheckpoint, witnessedCheckpoints } from './checkpoint-store';
+import { readCheckpoint } from './log-checkpoints';
 import { splitHashes } from './log-store';
 import type { LogEntity } from './tlog.entity';
-import { newTileCache, TreeReader } from './tree-reader';
-
-/** Older cosigned checkpoints that are tried when the newest does not satisfy the policy. */
-const CANDIDATES = 8;
+import { TreeReader } from './tree-reader';
 
 /** A checkpoint that something was proven under. */
 export interface ProvenUnder {
@@ -49,13 +47,9 @@ export class LeafProver {
   ): Promise<LeafProver | { readonly invalid: string } | null> {
     const stored = await newestCheckpoint(manager, log.id);
     if (!stored) return null;
-    const verdict = verifyCheckpoint(await cosignedNote(manager, stored), policy);
-    if ('invalid' in verdict) return verdict;
-    const { origin, size, root } = verdict.checkpoint;
-    if (origin !== log.origin) return { invalid: 'checkpoint.origin' };
-    if (size !== BigInt(stored.size)) return { invalid: 'checkpoint.size' };
-    const newest = { origin, size: stored.size, root, witnessed: verdict.witnessed };
-    return new LeafProver(manager, log, policy, new TreeReader(manager, log.id, newTileCache()), newest);
+    const read = readCheckpoint(await cosignedNote(manager, stored), log.origin, stored.size, policy);
+    if ('invalid' in read) return read;
+    return new LeafProver(manager, log, policy, new TreeReader(manager, log.id), { origin: log.origin, ...read });
   }
 
   /** Whether this entry stands at this index of the tree; undefined when the tree ends before it. */
@@ -73,11 +67,10 @@ export class LeafProver {
     const { origin, size, witnessed } = this.newest;
     if (leafIndex >= size) return null;
     if (!witnessed) {
-      for (const candidate of await cosignedCheckpoints(this.manager, this.log.id, leafIndex, CANDIDATES)) {
-        const verdict = verifyCheckpoint(await cosignedNote(this.manager, candidate), this.policy);
-        if ('invalid' in verdict || !verdict.witnessed || verdict.checkpoint.size > BigInt(size)) continue;
-        const root = await this.tree.root(verdict.checkpoint.size);
-        if (root.equals(verdict.checkpoint.root)) return { origin, size: candidate.size, witnessed: true };
+      for await (const over of witnessedCheckpoints(this.manager, this.log.id, leafIndex, this.policy)) {
+        if (over.checkpoint.size > BigInt(size)) continue;
+        const root = await this.tree.root(over.checkpoint.size);
+        if (root.equals(over.checkpoint.root)) return { origin, size: over.size, witnessed: true };
       }
     }
     return { origin, size, witnessed };

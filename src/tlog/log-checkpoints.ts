@@ -40,13 +40,29 @@ export async function readCheckpoints(
     .getMany();
   const read: ReadCheckpoint[] = [];
   for (const { size, note } of rows) {
-    const verdict = judge(note + (lines.get(size) ?? []).join(''), policy);
-    if ('invalid' in verdict) found.say('CHECKPOINT_INVALID', size, verdict.invalid);
-    else if (verdict.checkpoint.origin !== log.origin) found.say('CHECKPOINT_INVALID', size, 'checkpoint.origin');
-    else if (verdict.checkpoint.size !== BigInt(size)) found.say('CHECKPOINT_INVALID', size, 'checkpoint.size');
-    else read.push({ size, root: verdict.checkpoint.root, witnessed: verdict.witnessed });
+    const checkpoint = readCheckpoint(note + (lines.get(size) ?? []).join(''), log.origin, size, policy);
+    if ('invalid' in checkpoint) found.say('CHECKPOINT_INVALID', size, checkpoint.invalid);
+    else read.push(checkpoint);
   }
   return read;
+}
+
+/**
+ * One stored checkpoint with its cosignatures, held against the log and the size that its row names.
+ * @param policy null when the log's key is not known: then the signatures are not looked at
+ * @returns `invalid` names what cannot be believed
+ */
+export function readCheckpoint(
+  note: string,
+  origin: string,
+  size: number,
+  policy: Policy | null,
+): ReadCheckpoint | { readonly invalid: string } {
+  const verdict = judge(note, policy);
+  if ('invalid' in verdict) return { invalid: verdict.invalid };
+  if (verdict.checkpoint.origin !== origin) return { invalid: 'checkpoint.origin' };
+  if (verdict.checkpoint.size !== BigInt(size)) return { invalid: 'checkpoint.size' };
+  return { size, root: verdict.checkpoint.root, witnessed: verdict.witnessed };
 }
 
 async function cosignatures(

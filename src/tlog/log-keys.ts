@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { createPrivateKey, createPublicKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { CONFIG, type Config } from '../config/config';
 import { ROOT_KEYS, type RootKeys } from '../crypto/root-keys';
+import { hkdf } from '../ledger/core/bytes';
 import { type NoteSigner } from '../ledger/core/note';
 import { noteKey } from '../ledger/core/vkey';
 
@@ -42,6 +43,6 @@ export class LogKeys {
 }
 
 function derive(root: KeyObject, info: string): KeyObject {
-  const seed = Buffer.from(hkdfSync('sha256', root, '', info, 32));
+  const seed = hkdf(root, '', info, 32);
   return createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: 'der', type: 'pkcs8' });
 }

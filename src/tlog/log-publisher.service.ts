@@ -177,9 +177,10 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
     const age = last ? signedAt - last.signedAt : Infinity;
     const { checkpointMs } = this.config.ledger;
     if (age >= 0 && age < checkpointMs) return { checkpoint: null, dueIn: checkpointMs - age };
-    const halt = await this.signed.contradiction(tx, log, this.witnessing.policyFor(origin));
+    const tree = new TreeReader(tx, id);
+    const halt = await this.signed.contradiction(tx, id, tree, this.witnessing.policyFor(origin));
     if (halt) return { ...NOTHING_DUE, halt };
-    const root = await new TreeReader(tx, id).root(BigInt(log.size));
+    const root = await tree.root(BigInt(log.size));
     const text = checkpointText({ origin, size: BigInt(log.size), root });
     const checkpoint = {
       logId: id,
@@ -207,7 +208,7 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
 
   private async gather(work: LogWork, checkpoint: CheckpointEntity): Promise<void> {
     try {
-      this.halt(work, await this.witnessing.gather(work, checkpoint, () => Promise.resolve(this.announce(checkpoint))));
+      this.halt(work, await this.witnessing.gather(work, checkpoint, () => this.announce(checkpoint)));
     } catch (error) {
       this.logs.app.error({ err: error }, 'witnesses');
     }

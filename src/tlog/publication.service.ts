@@ -14,18 +14,17 @@ import { currentLog, leavesBetween, logsOf } from './log-store';
 import { POLICY, type ServerPolicy } from './policy-file';
 import type { LogResponse, LogsResponse } from './tlog.dto';
 import { IncarnationEntity, type LogEntity } from './tlog.entity';
-import { newTileCache, TreeReader } from './tree-reader';
+import { Trees } from './tree-reader';
 
 /** What the whole world may read of the logs: checkpoints, tiles, entries (C2SP tlog-tiles). Hashes only: nothing in it says anything about a person. */
 @Injectable()
 export class PublicationService {
-  private readonly tiles = newTileCache();
-
   constructor(
     private readonly database: Database,
     private readonly hospitals: HospitalsService,
     private readonly publisher: LogPublisher,
     private readonly keys: LogKeys,
+    private readonly trees: Trees,
     @Inject(POLICY) private readonly policy: ServerPolicy,
   ) {}
 
@@ -79,7 +78,7 @@ export class PublicationService {
       const entries = await leavesBetween(this.database.reader, log.id, from, from + tile.width);
       return encodeEntryBundle(entries.map((entry) => encodeEntry(entry)));
     }
-    const hashes = await new TreeReader(this.database.reader, log.id, this.tiles).tile(tile.level, index);
+    const hashes = await this.trees.of(this.database.reader, log.id).tile(tile.level, index);
     return hashes.subarray(0, tile.width * HASH_BYTES);
   }
 
@@ -92,7 +91,7 @@ export class PublicationService {
     const log = await this.log(hospitalId);
     const checkpoint = await (to === undefined ? newestCheckpoint(reader, log.id) : checkpointOf(reader, log.id, to));
     if (!checkpoint || from > checkpoint.size) throw notFound();
-    const proof = await new TreeReader(reader, log.id, this.tiles).consistency(BigInt(from), BigInt(checkpoint.size));
+    const proof = await this.trees.of(reader, log.id).consistency(BigInt(from), BigInt(checkpoint.size));
     return formatAddCheckpoint({ oldSize: BigInt(from), proof, checkpoint: await cosignedNote(reader, checkpoint) });
   }
 

@@ -7,6 +7,7 @@ import { POLICY, readPolicy } from './policy-file';
 import { PublicationService } from './publication.service';
 import { TlogController } from './tlog.controller';
 import { TlogService } from './tlog.service';
+import { Trees } from './tree-reader';
 import { WitnessingService } from './witnessing.service';
 
 /** The transparency logs: one per hospital, of everything that is sealed. */
@@ -16,6 +17,7 @@ import { WitnessingService } from './witnessing.service';
   providers: [
     { provide: POLICY, inject: [CONFIG], useFactory: ({ ledger }: Config) => readPolicy(ledger.policyFile) },
     LogKeys,
+    Trees,
     WitnessingService,
     LogPublisher,
     TlogService,

@@ -7,13 +7,12 @@ import { Database } from '../database/database';
 import { selectRows } from '../database/rows';
 import { HospitalsService } from '../hospital/hospitals.service';
 import { EntryKind, type EntryKindName } from '../ledger/core/entry';
-import { verifyCheckpoint } from '../ledger/core/policy';
 import { formatReceipt } from '../ledger/core/receipt';
-import { cosignedCheckpoints, cosignedNote, newestCheckpoint } from './checkpoint-store';
+import { cosignedNote, newestCheckpoint, witnessedCheckpoints } from './checkpoint-store';
 import { LogPublisher } from './log-publisher.service';
 import { beginLog, currentLog, queueEntry } from './log-store';
 import { LeafEntity, LogEntity } from './tlog.entity';
-import { newTileCache, TreeReader } from './tree-reader';
+import { Trees } from './tree-reader';
 import { WitnessingService } from './witnessing.service';
 
 /** How far something has come: it is stored, it is under a published checkpoint, that checkpoint satisfies the server's policy. */
@@ -38,13 +37,10 @@ const MAX_BACKLOG = 4_096;
 const HASHES_A_QUERY = 500;
 /** After so many proofs other requests get a turn. */
 const TURN = 64;
-/** Older cosigned checkpoints that are tried when the newest do not satisfy the policy. */
-const CANDIDATES = 8;
 
 /** What other modules see of the logs: they queue entries in their own transactions, wait for proofs, and get receipts. */
 @Injectable()
 export class TlogService implements BeforeApplicationShutdown {
-  private readonly tiles = newTileCache();
   private readonly ids = new Map<string, number>();
   private readonly waiters = new Set<() => void>();
   private stopped = false;
@@ -54,6 +50,7 @@ export class TlogService implements BeforeApplicationShutdown {
     private readonly hospitals: HospitalsService,
     private readonly publisher: LogPublisher,
     private readonly witnessing: WitnessingService,
+    private readonly trees: Trees,
     @Inject(CONFIG) private readonly config: Config,
   ) {
     publisher.onPublished(() => this.wakeAll());
@@ -101,12 +98,12 @@ export class TlogService implements BeforeApplicationShutdown {
 
   /** The proof of an entry under the newest checkpoint that satisfies the policy, else under the newest one; null when it is not logged yet. */
   async proof(manager: EntityManager, hospitalId: string, hash: Buffer, extra?: Buffer): Promise<LoggedEntry | null> {
-    const leaf = await this.leaf(manager, hospitalId, hash);
-    if (!leaf) return null;
-    const under = await this.checkpointOver(manager, leaf);
-    if (!under) return null;
-    const tree = new TreeReader(manager, leaf.logId, this.tiles);
-    const proof = await tree.inclusion(BigInt(leaf.leafIndex), BigInt(under.size));
+    const log = await currentLog(manager, hospitalId);
+    const leaves = log ? await selectRows(manager, LeafEntity, 'hash', [hash]) : [];
+    const leaf = leaves.find(({ logId }) => logId === log?.id);
+    const under = log && leaf ? await this.checkpointOver(manager, log, leaf.leafIndex) : null;
+    if (!leaf || !under) return null;
+    const proof = await this.trees.of(manager, leaf.logId).inclusion(BigInt(leaf.leafIndex), BigInt(under.size));
     const receipt = formatReceipt({ ...(extra && { extra }), index: BigInt(leaf.leafIndex), proof, checkpoint: under.note });
     return { state: under.witnessed ? 'witnessed' : 'logged', leafIndex: leaf.leafIndex, receipt };
   }
@@ -125,9 +122,9 @@ export class TlogService implements BeforeApplicationShutdown {
     }
     const found = hashes.flatMap((hash) => leaves.get(hash.toString('latin1')) ?? []);
     const last = found.reduce<LeafEntity | undefined>((high, leaf) => (high && high.leafIndex > leaf.leafIndex ? high : leaf), undefined);
-    const under = last && found.length === hashes.length ? await this.checkpointOver(manager, last) : null;
+    const under = last && found.length === hashes.length ? await this.checkpointOver(manager, log, last.leafIndex) : null;
     if (!under) return null;
-    const tree = new TreeReader(manager, log.id, this.tiles);
+    const tree = this.trees.of(manager, log.id);
     const places: LoggedEntries['places'][number][] = [];
     const indexes = found.map(({ leafIndex }) => leafIndex);
     for await (const proof of tree.inclusions(indexes.map(BigInt), BigInt(under.size))) {
@@ -137,38 +134,16 @@ export class TlogService implements BeforeApplicationShutdown {
     return { checkpoint: under.note, places };
   }
 
-  /** The newest checkpoint of a hospital's log with its cosignatures, as a signed note; null before the first. */
-  async checkpoint(hospitalId: string): Promise<string | null> {
-    const log = await currentLog(this.database.reader, hospitalId);
-    const newest = log && (await newestCheckpoint(this.database.reader, log.id));
-    return newest && cosignedNote(this.database.reader, newest);
-  }
-
-  private async leaf(manager: EntityManager, hospitalId: string, hash: Buffer): Promise<LeafEntity | null> {
-    const log = await currentLog(manager, hospitalId);
-    const leaves = log ? await selectRows(manager, LeafEntity, 'hash', [hash]) : [];
-    return leaves.find((leaf) => leaf.logId === log?.id) ?? null;
-  }
-
   private async checkpointOver(
     manager: EntityManager,
-    leaf: LeafEntity,
+    log: LogEntity,
+    leafIndex: number,
   ): Promise<{ note: string; size: number; witnessed: boolean } | null> {
-    const { logId, leafIndex } = leaf;
-    const newest = await newestCheckpoint(manager, logId);
+    const newest = await newestCheckpoint(manager, log.id);
     if (!newest || newest.size <= leafIndex) return null;
-    const { origin } = await manager.getRepository(LogEntity).findOneByOrFail({ id: logId });
-    const candidates = await cosignedCheckpoints(manager, logId, leafIndex, CANDIDATES);
-    for (const candidate of candidates) {
-      const note = await cosignedNote(manager, candidate);
-      if (this.isWitnessed(note, origin)) return { note, size: candidate.size, witnessed: true };
-    }
+    const policy = this.witnessing.policyFor(log.origin);
+    for await (const { note, size } of witnessedCheckpoints(manager, log.id, leafIndex, policy)) return { note, size, witnessed: true };
     return { note: await cosignedNote(manager, newest), size: newest.size, witnessed: false };
-  }
-
-  private isWitnessed(note: string, origin: string): boolean {
-    const verdict = verifyCheckpoint(note, this.witnessing.policyFor(origin));
-    return !('invalid' in verdict) && verdict.witnessed;
   }
 
   /** The id of the hospital's log; begins it when there is none. */

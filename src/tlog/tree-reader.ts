@@ -1,3 +1,4 @@
+import { Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import { ApiError } from '../common/errors';
@@ -8,8 +9,8 @@ import { partialTile } from './log-store';
 import { TileEntity } from './tlog.entity';
 
 /** Full tiles, 8 KiB each. They never change, so they are remembered. */
-export type TileCache = LRUCache<string, Buffer>;
-export const newTileCache = (): TileCache => new LRUCache({ max: 512 });
+type TileCache = LRUCache<string, Buffer>;
+const newTileCache = (): TileCache => new LRUCache({ max: 512 });
 
 /** Roots and proofs of one stored log; each costs O(log n) rows. Sizes must not exceed the log's own. */
 export class TreeReader {
@@ -70,5 +71,15 @@ export class TreeReader {
     if (hashes.length > TILE_WIDTH * HASH_BYTES || (offset + 1) * 2 ** height * HASH_BYTES > hashes.length)
       throw new ApiError('integrity_error', 'Leaves of the log are missing');
     return nodeInTile(hashes, height, offset);
+  }
+}
+
+/** Readers of the server's logs that share the tiles which they remember. */
+@Injectable()
+export class Trees {
+  private readonly cache = newTileCache();
+
+  of(manager: EntityManager, logId: number): TreeReader {
+    return new TreeReader(manager, logId, this.cache);
   }
 }

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { FormatError, u32be } from '../ledger/core/bytes';
+import { FormatError, u32be, sha256 } from '../ledger/core/bytes';
 import { cosignedBy } from '../ledger/core/cosignature';
 import { type Note, type NoteSignature, parseNote, parseSignatureLines, signatureLine } from '../ledger/core/note';
 import type { Policy } from '../ledger/core/policy';
@@ -48,7 +47,7 @@ export async function offerCheckpoint(
 /** The newest checkpoint of a log that a witness has cosigned, as a signed note; null when it knows none, undefined when it cannot be asked. */
 export async function checkpointAt(witness: Witness, origin: string): Promise<string | null | undefined> {
   try {
-    const hash = createHash('sha256').update(origin).digest('hex');
+    const hash = sha256(origin).toString('hex');
     const answer = await ask(`${prefixOf(witness)}/${hash}/checkpoint`, { method: 'GET' });
     if (answer.status === 200) return answer.text;
     return answer.status === 404 ? null : undefined;

@@ -9,7 +9,7 @@ import { lastCosigned, newestCheckpoint, storeCosignature } from './checkpoint-s
 import { LogKeys } from './log-keys';
 import { POLICY } from './policy-file';
 import { LogEntity, type CheckpointEntity } from './tlog.entity';
-import { newTileCache, TreeReader } from './tree-reader';
+import { Trees } from './tree-reader';
 import { checkpointAt, idOf, offerCheckpoint, type Witness, type WitnessReply } from './witness-client';
 
 const FIRST_PAUSE_MS = 2_000;
@@ -30,12 +30,12 @@ interface Acquaintance {
 /** Asks the witnesses of the policy: for cosignatures, and at the start for what they saw last. */
 @Injectable()
 export class WitnessingService {
-  private readonly tiles = newTileCache();
   private readonly known = new Map<string, Acquaintance>();
 
   constructor(
     private readonly database: Database,
     private readonly keys: LogKeys,
+    private readonly trees: Trees,
     private readonly clock: Clock,
     @Inject(LOGS) private readonly logs: Logs,
     @Inject(POLICY) private readonly policy: Policy,
@@ -77,7 +77,7 @@ export class WitnessingService {
   }
 
   /** Asks every witness that has not cosigned this checkpoint and may be asked again; calls `stored` after each new cosignature. */
-  async gather(log: Pick<LogEntity, 'id' | 'origin'>, checkpoint: CheckpointEntity, stored: () => Promise<void>): Promise<Halt | null> {
+  async gather(log: Pick<LogEntity, 'id' | 'origin'>, checkpoint: CheckpointEntity, stored: () => void): Promise<Halt | null> {
     const halts = await Promise.all(this.witnesses.map((witness) => this.askOnce(witness, log, checkpoint, stored)));
     return halts.find((halt) => halt !== null) ?? null;
   }
@@ -86,7 +86,7 @@ export class WitnessingService {
     witness: Witness,
     log: Pick<LogEntity, 'id' | 'origin'>,
     checkpoint: CheckpointEntity,
-    stored: () => Promise<void>,
+    stored: () => void,
   ): Promise<Halt | null> {
     const peer = await this.acquaintance(witness, log.id);
     if (peer.asking || peer.size >= checkpoint.size || this.clock.now() < peer.notBefore) return null;
@@ -103,7 +103,7 @@ export class WitnessingService {
     peer: Acquaintance,
     log: Pick<LogEntity, 'id' | 'origin'>,
     checkpoint: CheckpointEntity,
-    stored: () => Promise<void>,
+    stored: () => void,
   ): Promise<Halt | null> {
     let reply = await this.send(witness, peer.size, log.id, checkpoint);
     if (reply.said === 'other-size' && reply.size <= BigInt(checkpoint.size)) {
@@ -123,12 +123,12 @@ export class WitnessingService {
     const row = { logId: log.id, size: checkpoint.size, witness: idOf(witness), line };
     await this.database.transaction((tx) => storeCosignature(tx, row));
     Object.assign(peer, { size: checkpoint.size, failures: 0, notBefore: 0 });
-    await stored();
+    stored();
     return null;
   }
 
   private async send(witness: Witness, from: number, logId: number, checkpoint: CheckpointEntity): Promise<WitnessReply> {
-    const tree = new TreeReader(this.database.reader, logId, this.tiles);
+    const tree = this.trees.of(this.database.reader, logId);
     const proof = from === 0 || from === checkpoint.size ? [] : await tree.consistency(BigInt(from), BigInt(checkpoint.size));
     return offerCheckpoint(witness, BigInt(from), proof, checkpoint.note);
   }
@@ -163,7 +163,14 @@ export class WitnessingService {
   }
 
   private async fits(logId: number, size: bigint, root: Buffer): Promise<boolean> {
-    return (await new TreeReader(this.database.reader, logId, this.tiles).root(size).catch(() => null))?.equals(root) ?? false;
+    return (
+      (
+        await this.trees
+          .of(this.database.reader, logId)
+          .root(size)
+          .catch(() => null)
+      )?.equals(root) ?? false
+    );
   }
 
   private tell<T extends Halt | null>(witness: Witness, log: { origin: string }, reason: string, halt: T): T {
