@@ -8,16 +8,16 @@ import { OneAtATime } from '../common/one-at-a-time';
 import { CryptoError } from '../crypto/crypto-error';
 import { KeyRing } from '../crypto/key-ring.service';
 import type { Vault } from '../crypto/vault';
-import { selectRows } from '../database/rows';
 import { HospitalsService } from '../hospital/hospitals.service';
 import { type LoggedEntries, TlogService } from '../tlog/tlog.service';
 import { b64u } from './core/bytes';
-import { type CarriedKey } from './core/bundle';
+import type { CarriedKey } from './core/bundle';
 import { type ExportedBlock, formatChain } from './core/chain-export';
 import { decodeHeader, isZero } from './core/header';
-import { BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
-import { loggedKeys } from './logged-keys';
+import { BlockEntity, type ChainEntity, type ContentEntity } from './ledger.entity';
+import { carriedKeys } from './logged-keys';
 import { notLogged } from './proofs.service';
+import { chainAt, contentsOf } from './stored-rows';
 
 const PAGE = 200;
 /** Largest sum of contents, in bytes: what a verifier still reads. A longer chain is audited where it lies. */
@@ -44,8 +44,7 @@ export class ChainExportService {
   async export(actor: Actor, patientId: string, contents: boolean): Promise<Buffer> {
     if (contents && actor.role !== 'PATIENT') throw new ApiError('forbidden', 'Only the patient takes the whole chain with its contents');
     return this.access.read(actor, 'chain.export', { patientId }, async (manager, grant) => {
-      const chains = await selectRows(manager, ChainEntity, 'patientId', [patientId]);
-      const chain = chains.find((row) => row.hospitalId === grant.hospitalId);
+      const chain = await chainAt(manager, grant);
       if (!chain) throw notFound();
       grant.note({ headHeight: chain.height, count: chain.height + 1, kind: contents ? 'contents' : 'proofs' });
       if (chain.height >= MAX_BLOCKS) throw tooLong();
@@ -92,12 +91,12 @@ async function readBlocks(manager: EntityManager, chain: ChainEntity, vault: Vau
       .getMany();
     const last = rows.at(-1);
     if (!last) throw new ApiError('integrity_error', 'Blocks of the chain are missing');
-    const ids = rows.map((row) => row.recordId);
-    const contents = new Map(
-      (await selectRows(manager, ContentEntity, 'recordId', ids)).map((row) => [`${row.recordId}/${row.version}`, row]),
+    const contentOf = await contentsOf(
+      manager,
+      rows.map((row) => row.recordId),
     );
     for (const row of rows) {
-      const content = contents.get(`${row.recordId}/${row.version}`);
+      const content = contentOf(row);
       size += content?.ciphertext.length ?? 0;
       found.push({ hash: row.blockHash, block: toBlock(row, content, vault) });
     }
@@ -108,7 +107,7 @@ async function readBlocks(manager: EntityManager, chain: ChainEntity, vault: Vau
   return found;
 }
 
-function toBlock(row: BlockEntity, content: ContentEntity | undefined, vault: Vault | null): ReadBlock['block'] {
+function toBlock(row: BlockEntity, content: ContentEntity | null, vault: Vault | null): ReadBlock['block'] {
   const { height, header, recordId, version, attestation } = row;
   const block = { height, header, recordId, version, attestation, ciphertext: content?.ciphertext ?? null };
   return vault && content ? { ...block, recordKey: openKey(vault, content) } : block;
@@ -135,11 +134,7 @@ async function keysOf(manager: EntityManager, hospitalId: string, origin: string
   const kids = [...new Set(ids.map(b64u))].sort();
   const keys: CarriedKey[] = [];
   for (let at = 0; at < kids.length; at += PAGE) {
-    const known = await loggedKeys(manager, hospitalId, origin, kids.slice(at, at + PAGE));
-    for (const { registered } of known.values()) {
-      const { kid, x, custody } = registered.event;
-      keys.push({ kid, x, custody });
-    }
+    keys.push(...(await carriedKeys(manager, hospitalId, origin, kids.slice(at, at + PAGE))));
   }
   return keys.sort((a, b) => (a.kid < b.kid ? -1 : 1));
 }

@@ -6,8 +6,9 @@ import { selectRows } from '../database/rows';
 import { FormatError } from './core/bytes';
 import { erasureRef, parseErasure } from './core/erasure';
 import { blockHash, type BlockHeader, BlockKind, decodeHeader, genesisHash, HEADER_BYTES } from './core/header';
-import { BlockEntity, ContentEntity } from './ledger.entity';
+import { BlockEntity, type ContentEntity } from './ledger.entity';
 import { openContent } from './open-block';
+import { contentsOf } from './stored-rows';
 
 /** One place in a chain. */
 export interface Place {
@@ -63,13 +64,13 @@ export async function provenErasures(
   const genesis = genesisHash(first.ledgerId, chainId);
   const found = await erasuresOf(manager, chainId, genesis, blocks);
   if (found.length === 0) return new Set();
-  const ids = found.map((block) => block.recordId);
-  const contents = new Map(
-    (await selectRows(manager, ContentEntity, 'recordId', ids)).map((row) => [`${row.recordId}/${row.version}`, row]),
+  const contentOf = await contentsOf(
+    manager,
+    found.map((block) => block.recordId),
   );
   const proven = found.filter((block) => {
-    const content = contents.get(`${block.recordId}/${block.version}`);
-    return content !== undefined && saysSo(vault, block, content);
+    const content = contentOf(block);
+    return content !== null && saysSo(vault, block, content);
   });
   return coveredBy(proven, genesis, blocks);
 }

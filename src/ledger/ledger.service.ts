@@ -17,6 +17,7 @@ import { blockHash, BlockKind, type BlockKindName, decodeHeader, encodeHeader, g
 import { isErasure, provenErasures } from './erasures';
 import { BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
 import { openBlock, type OpenedBlock } from './open-block';
+import { chainAt, contentsOf } from './stored-rows';
 
 /** What is to be sealed. `payload` is hashed, encrypted and kept byte for byte. */
 export interface SealInput {
@@ -111,13 +112,12 @@ export class LedgerService {
    * blocks first: what does not fit its seal is not shown. A content is absent where a proven ERASE block says so, and nowhere else.
    */
   async openMany(manager: EntityManager, grant: Grant, recordIds: readonly string[]): Promise<Map<string, OpenedBlock>> {
-    const head = recordIds.length === 0 ? null : await this.head(manager, grant);
+    const head = recordIds.length === 0 ? null : await chainAt(manager, grant);
     if (!head) return new Map();
     // Found by record id alone: with the chain in the condition SQLite would walk the whole chain.
     const found = await selectRows(manager, BlockEntity, 'recordId', recordIds);
     const blocks = found.filter((block) => block.chainId.equals(head.chainId));
-    const contents = await selectRows(manager, ContentEntity, 'recordId', recordIds);
-    const byRecord = new Map(contents.map((content) => [`${content.recordId}/${content.version}`, content]));
+    const contentOf = await contentsOf(manager, recordIds);
     const [vault, authorOf] = [
       await this.keyRing.vault(manager, grant.subject),
       await this.authorKeys.accounts(
@@ -129,7 +129,7 @@ export class LedgerService {
     const erased = await provenErasures(manager, vault, head.chainId, blocks);
     return new Map(
       blocks.map((block) => {
-        const content = byRecord.get(`${block.recordId}/${block.version}`) ?? null;
+        const content = contentOf(block);
         // Missing without an erasure, or back after one.
         if ((content === null) !== erased.has(block.height))
           throw new ApiError('integrity_error', 'The content of a record is not as it was left');
@@ -143,7 +143,7 @@ export class LedgerService {
    * ERASE blocks are left out: they are no records.
    */
   async speakingOf(manager: EntityManager, grant: Grant, blockHashes: readonly string[]): Promise<Map<string, string[]>> {
-    const head = blockHashes.length === 0 ? null : await this.head(manager, grant);
+    const head = blockHashes.length === 0 ? null : await chainAt(manager, grant);
     const found = new Map<string, string[]>();
     if (!head) return found;
     const hashes = blockHashes.map((hash) => Buffer.from(hash, 'hex'));
@@ -158,7 +158,7 @@ export class LedgerService {
 
   /** Where a record of the grant's patient was sealed. */
   async placeOf(manager: EntityManager, grant: Grant, recordId: string): Promise<SealedBlock> {
-    const head = await this.head(manager, grant);
+    const head = await chainAt(manager, grant);
     const block = head && (await manager.getRepository(BlockEntity).findBy({ recordId })).find((item) => item.chainId.equals(head.chainId));
     if (!block) throw notFound();
     return {
@@ -172,18 +172,13 @@ export class LedgerService {
 
   /** Head of the patient's chain, for a print: what a later copy can be held against. Null when nothing was sealed yet. */
   async headOf(manager: EntityManager, grant: Grant): Promise<{ chainId: string; height: number; blockHash: string } | null> {
-    const head = await this.head(manager, grant);
+    const head = await chainAt(manager, grant);
     return head && { chainId: b64u(head.chainId), height: head.height, blockHash: head.headHash.toString('hex') };
-  }
-
-  private async head(manager: EntityManager, grant: Grant): Promise<ChainEntity | null> {
-    const chains = await selectRows(manager, ChainEntity, 'patientId', [grant.patientId]);
-    return chains.find((chain) => chain.hospitalId === grant.hospitalId) ?? null;
   }
 
   private async nextBlock(tx: EntityManager, grant: Grant): Promise<NextBlock> {
     const origin = await this.hospitals.ledgerOrigin(grant.hospitalId);
-    const head = (await this.head(tx, grant)) ?? (await this.openChain(tx, grant, ledgerId(origin)));
+    const head = (await chainAt(tx, grant)) ?? (await this.openChain(tx, grant, ledgerId(origin)));
     return { origin, head, sealedAt: await nextTime(tx, head, this.clock.now()) };
   }
 

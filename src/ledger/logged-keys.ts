@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import { selectRows } from '../database/rows';
 import { type LogPlace, placesOf } from '../tlog/places';
+import type { CarriedKey } from './core/bundle';
 import { FormatError, b64u } from './core/bytes';
 import { type KeyEvent, type KeyRegistration, type KeyRevocation, keyEventHash, parseKeyEvent } from './core/key-event';
 import { AuthorKeyEntity, KeyEventEntity } from './ledger.entity';
@@ -61,6 +62,17 @@ export async function loggedKeys(
     });
   }
   return keys;
+}
+
+/** The same keys as a bundle or an exported chain carries them: what the log says, not the server's own row. */
+export async function carriedKeys(
+  manager: EntityManager,
+  hospitalId: string,
+  origin: string,
+  kids: readonly string[],
+): Promise<CarriedKey[]> {
+  const known = await loggedKeys(manager, hospitalId, origin, kids);
+  return [...known.values()].map(({ registered: { event } }) => ({ kid: event.kid, x: event.x, custody: event.custody }));
 }
 
 /** The thumbprint in a header of 274 bytes, base64url; undefined in an unsigned block and in bytes of another size. */

@@ -11,9 +11,10 @@ import { formatBundle } from './core/bundle';
 import { b64u } from './core/bytes';
 import { opening } from './core/content';
 import { decodeHeader } from './core/header';
-import { BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
+import { BlockEntity, ChainEntity } from './ledger.entity';
 import { LedgerService } from './ledger.service';
-import { loggedKeys } from './logged-keys';
+import { carriedKeys } from './logged-keys';
+import { chainAt, contentsOf } from './stored-rows';
 
 /** Connects blocks with the log: receipts, bundles, and waiting for them. */
 @Injectable()
@@ -48,7 +49,7 @@ export class ProofsService {
 
   /** The receipt of the newest block, as far as there is one: for prints, which must not fail for want of it. */
   async headReceipt(manager: EntityManager, grant: Grant): Promise<string | null> {
-    const chain = await this.chain(manager, grant);
+    const chain = await chainAt(manager, grant);
     const block = chain && (await manager.getRepository(BlockEntity).findOneBy({ chainId: chain.chainId, height: chain.height }));
     const proof = block && (await this.tlog.proof(manager, grant.hospitalId, block.blockHash, block.header));
     return proof?.receipt ?? null;
@@ -63,12 +64,11 @@ export class ProofsService {
     if (payload === null) throw new ApiError('erased');
     const block = await this.block(manager, grant, recordId);
     const { version, header, attestation } = block;
-    const contents = await selectRows(manager, ContentEntity, 'recordId', [recordId]);
-    const content = contents.find((row) => row.version === version);
+    const content = (await contentsOf(manager, [recordId]))(block);
     const kid = b64u(decodeHeader(header).authorKeyId);
     const origin = await this.hospitals.ledgerOrigin(grant.hospitalId);
     // As the log has it: the server's own row could call a key of this server the author's own.
-    const author = (await loggedKeys(manager, grant.hospitalId, origin, [kid])).get(kid)?.registered.event;
+    const [author] = await carriedKeys(manager, grant.hospitalId, origin, [kid]);
     if (!content || !author || attestation === null) throw new ApiError('integrity_error');
     const vault = await this.keyRing.vault(manager, grant.subject);
     const recordKey = vault.openBytes('content.record_key', recordId, content.recordKey);
@@ -80,7 +80,7 @@ export class ProofsService {
       opening: opening(recordKey),
       header,
       attestation,
-      author: { kid, x: author.x, custody: author.custody },
+      author,
       receipt: await this.receiptOf(manager, grant, block),
     });
   }
@@ -92,16 +92,11 @@ export class ProofsService {
   }
 
   private async block(manager: EntityManager, grant: Grant, recordId: string): Promise<BlockEntity> {
-    const chain = await this.chain(manager, grant);
+    const chain = await chainAt(manager, grant);
     const blocks = await selectRows(manager, BlockEntity, 'recordId', [recordId]);
     const block = blocks.find((row) => chain?.chainId.equals(row.chainId) === true);
     if (!block) throw new ApiError('integrity_error', 'The block of a sealed record is missing');
     return block;
-  }
-
-  private async chain(manager: EntityManager, grant: Grant): Promise<ChainEntity | undefined> {
-    const chains = await selectRows(manager, ChainEntity, 'patientId', [grant.patientId]);
-    return chains.find((chain) => chain.hospitalId === grant.hospitalId);
   }
 }
 

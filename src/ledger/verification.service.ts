@@ -10,10 +10,11 @@ import { LogProvers } from '../tlog/log-provers';
 import { WitnessingService } from '../tlog/witnessing.service';
 import { b64u } from './core/bytes';
 import { BlockKind, decodeHeader, isZero } from './core/header';
-import { BlockEntity, ChainEntity } from './ledger.entity';
+import { BlockEntity } from './ledger.entity';
 import type { BlockResponse, ChainQuery, ChainResponse, ChainVerdictResponse } from './ledger.dto';
 import { consentRows } from './consent-rows';
 import type { RowKeeper } from './row-keeper';
+import { chainAt } from './stored-rows';
 import { type ChainVerdict, verifyLedger } from './verify-ledger';
 
 const KIND_NAMES = new Map<number, string>(Object.entries(BlockKind).map(([name, number]) => [number, name]));
@@ -71,7 +72,7 @@ export class VerificationService {
   /** The blocks of a chain, without their content. The cursor is the record id of the last block shown. */
   chain(actor: Actor, patientId: string, query: ChainQuery): Promise<ChainResponse> {
     return this.access.read(actor, 'chain.read', { patientId }, async (manager, grant) => {
-      const chain = await manager.getRepository(ChainEntity).findOneBy({ patientId, hospitalId: grant.hospitalId });
+      const chain = await chainAt(manager, grant);
       if (!chain) throw notFound();
       const builder = manager
         .createQueryBuilder(BlockEntity, 'b')
