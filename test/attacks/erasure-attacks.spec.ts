@@ -1,14 +1,10 @@
 import { createHash } from 'node:crypto';
 import { blockHash, BlockKind, decodeHeader, encodeHeader } from '../../src/ledger/core/header';
 import { auditData } from '../../src/tools/audit-data';
+import type { ChainVerdictResponse as Verdict } from '../../src/ledger/ledger.dto';
 import { approve, ask, erase, type Erasure } from '../support/erasures';
 import { openRaw, type RawDatabase, rows, type StoredRow, storedChain, tamper } from '../support/raw-database';
 import { addPatient, createWorld, type Person, sealedDiagnosis, type World } from '../support/world';
-
-interface Verdict {
-  verdict: string;
-  findings: { code: string; height: number; field: string; recordId: string | null }[];
-}
 
 let world: World;
 let patient: Person;

@@ -7,6 +7,7 @@ import { blockHash, BlockKind, decodeHeader, encodeHeader, genesisHash } from '.
 import { keyEventBody, keyEventHash } from '../../src/ledger/core/key-event';
 import { auditData } from '../../src/tools/audit-data';
 import { type TestAuthor, testAuthor } from '../reference/chain-maker';
+import type { ChainVerdictResponse as Verdict } from '../../src/ledger/ledger.dto';
 import { AuthorClient, originOf } from '../support/author-client';
 import { approve, ask, erase } from '../support/erasures';
 import { openRaw, type RawDatabase, rows, storedChain, tamper } from '../support/raw-database';
@@ -19,10 +20,6 @@ beforeAll(async () => {
 afterAll(() => world.close());
 afterEach(() => world.expectChainsIntact());
 
-interface Verdict {
-  verdict: string;
-  findings: { code: string; height: number; field: string }[];
-}
 const verify = async (patientId: string): Promise<string[]> => {
   const { body } = await world.auditor.api.post<Verdict>(`/ledger/patients/${patientId}/verify`);
   return [body.verdict, ...body.findings.map(({ code, field }) => `${code} ${field}`)];

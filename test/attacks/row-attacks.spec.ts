@@ -1,3 +1,4 @@
+import type { ChainVerdictResponse as Verdict } from '../../src/ledger/ledger.dto';
 import { openRaw, tamper } from '../support/raw-database';
 import { createWorld, draftDiagnosis, login, newUsername, PASSWORD, sealedDiagnosis, type World } from '../support/world';
 
@@ -8,10 +9,6 @@ beforeAll(async () => {
 afterAll(() => world.close());
 afterEach(() => world.expectChainsIntact());
 
-interface Verdict {
-  verdict: string;
-  findings: { code: string; height: number; field: string }[];
-}
 const verify = async () => (await world.auditor.api.post<Verdict>(`/ledger/patients/${world.patientA.id}/verify`)).body;
 
 describe('whoever owns the database file edits rows beside the chain', () => {

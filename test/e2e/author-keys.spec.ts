@@ -6,6 +6,7 @@ import { blockHash, type BlockHeader, BlockKind, decodeHeader, encodeHeader } fr
 import { parseKeyEvent } from '../../src/ledger/core/key-event';
 import { testAuthor } from '../reference/chain-maker';
 import { microCommit } from '../reference/micro-ledger';
+import type { ChainVerdictResponse as Verdict } from '../../src/ledger/ledger.dto';
 import { AuthorClient, keyRegistration, type KeyView, originOf, type Prepared, signed } from '../support/author-client';
 import { type RawDatabase, rows, storedChain, tamper } from '../support/raw-database';
 import { addDoctor, addPatient, createWorld, draftDiagnosis, login, type Person, sealedDiagnosis, type World } from '../support/world';
@@ -17,10 +18,6 @@ beforeAll(async () => {
 afterAll(() => world.close());
 afterEach(() => world.expectChainsIntact());
 
-interface Verdict {
-  verdict: string;
-  findings: { code: string; height: number; field: string }[];
-}
 const verify = async (patientId: string): Promise<string[]> => {
   const { body } = await world.auditor.api.post<Verdict>(`/ledger/patients/${patientId}/verify`);
   return [body.verdict, ...body.findings.map(({ code, field, height }) => `${code} ${field}@${height}`)];

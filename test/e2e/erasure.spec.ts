@@ -1,5 +1,6 @@
 import { PurgeService } from '../../src/erasure/purge.service';
 import { readCertificate } from '../../src/ledger/core/erasure-certificate';
+import type { ChainVerdictResponse as Verdict } from '../../src/ledger/ledger.dto';
 import { approve, ask, erase, type Erasure, slicesOnDisk } from '../support/erasures';
 import { openRaw, rows } from '../support/raw-database';
 import { allRoutes, probeAll } from '../support/routes';
@@ -12,11 +13,6 @@ beforeAll(async () => {
 afterAll(() => world.close());
 afterEach(() => world.expectChainsIntact());
 
-interface Verdict {
-  verdict: string;
-  blocks: number;
-  findings: unknown[];
-}
 interface Item {
   id: string;
   status: string;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { request } from 'node:http';
 import { ciphertextHash } from '../../src/ledger/core/content';
 import { blockHash, BlockKind, decodeHeader, genesisHash, isZero, ledgerId } from '../../src/ledger/core/header';
+import type { ChainVerdictResponse as Verdict } from '../../src/ledger/ledger.dto';
 import type { Answer } from '../support/api-client';
 import { openRaw, type RawDatabase, rows, storedChain, tamper } from '../support/raw-database';
 import { addDoctor, addPatient, createWorld, draftDiagnosis, type Person, sealedDiagnosis, type World } from '../support/world';
@@ -12,14 +13,6 @@ interface Draft {
   kind: string;
   status: string;
   resource: Record<string, unknown>;
-}
-interface Verdict {
-  patientId: string;
-  verdict: string;
-  blocks: number;
-  height: number;
-  headHash: string;
-  findings: { code: string; height: number; field: string; recordId: string | null }[];
 }
 interface Chain {
   patientId: string;

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatVkey, noteKey } from '../../src/ledger/core/vkey';
+import type { ChainVerdictResponse as Verdict } from '../../src/ledger/ledger.dto';
 import { tamper } from '../support/raw-database';
 import { createWorld, sealedDiagnosis, type World } from '../support/world';
 
@@ -12,12 +13,6 @@ interface Status {
   logs: { origin: string; size: number; signedSize: number; pending: number; halted: string | null; witnesses: object[] }[];
   scrub: { cycle: number; chainsDone: number; chains: number; blocks: number; lastCompletedAt: string | null; findings: number };
 }
-interface Verdict {
-  verdict: string;
-  blocks: number;
-  checkpoint: { origin: string; size: number; witnessed: boolean } | null;
-}
-
 const statusOf = async (world: World) => (await world.auditor.api.get<Status>('/ledger/status')).body;
 const verdictOf = async (world: World) => (await world.auditor.api.post<Verdict>(`/ledger/patients/${world.patientA.id}/verify`)).body;
 

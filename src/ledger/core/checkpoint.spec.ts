@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { FormatError, sha256 } from './bytes';
+import { fieldOf } from '../../../test/reference/note-kit';
+import { sha256 } from './bytes';
 import { checkpointText, formatDecimal, parseCheckpointText, parseDecimal, parseProofLines, proofLines } from './checkpoint';
 import { MAX_TREE_SIZE } from './tree';
 import { parseNote } from './note';
@@ -10,14 +11,6 @@ import { isNoteText } from './vkey';
 /** Vectors of golang.org/x/mod (BSD-3-Clause) and of C2SP, when they lie beside the repository. */
 const VECTORS = join(__dirname, '../../../../shared/vectors/signed-note/notes.json');
 
-const fieldOf = (run: () => unknown): string => {
-  try {
-    run();
-    return 'accepted';
-  } catch (error) {
-    return error instanceof FormatError ? error.field : String(error);
-  }
-};
 const root = sha256('root');
 const b64root = root.toString('base64');
 /** The example of C2SP tlog-checkpoint. */

@@ -1,17 +1,14 @@
 import fc from 'fast-check';
 import { sign } from 'node:crypto';
 import { testAuthor } from '../../../test/reference/chain-maker';
+import { signer as signerOf } from '../../../test/reference/note-kit';
 import { FormatError, sha256 } from './bytes';
 import { checkpointText } from './checkpoint';
 import { MAX_TREE_SIZE } from './tree';
 import { cosignedBy, signCosignature } from './cosignature';
 import { Note, NoteSigner, formatNote, parseNote } from './note';
-import { noteKey } from './vkey';
 
-const signer = (name: string, seed = name): NoteSigner => {
-  const { jwk, privateKey } = testAuthor(seed);
-  return { key: noteKey(name, 4, Buffer.from(jwk.x, 'base64url')), privateKey };
-};
+const signer = (name: string, seed = name): NoteSigner => signerOf(name, 4, seed);
 const witness = signer('witness.example/w1');
 const text = checkpointText({ origin: 'example.com/log', size: 20852163n, root: sha256('root') });
 const cosignature = signCosignature(text, witness, 1679315147n);

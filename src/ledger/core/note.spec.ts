@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { testAuthor } from '../../../test/reference/chain-maker';
+import { fieldOf, signer as signerOf } from '../../../test/reference/note-kit';
 import { FormatError } from './bytes';
 import {
   MAX_NOTE_BYTES,
@@ -17,23 +17,12 @@ import {
   signNote,
   signatureLine,
 } from './note';
-import { isKeyName, noteKey, parseVkey } from './vkey';
+import { isKeyName, parseVkey } from './vkey';
 
 /** Vectors of golang.org/x/mod (BSD-3-Clause) and of C2SP, when they lie beside the repository. */
 const VECTORS = join(__dirname, '../../../../shared/vectors/signed-note/notes.json');
 
-const signer = (name: string, seed = name): NoteSigner => {
-  const { jwk, privateKey } = testAuthor(seed);
-  return { key: noteKey(name, 1, Buffer.from(jwk.x, 'base64url')), privateKey };
-};
-const fieldOf = (run: () => unknown): string => {
-  try {
-    run();
-    return 'accepted';
-  } catch (error) {
-    return error instanceof FormatError ? error.field : String(error);
-  }
-};
+const signer = (name: string, seed = name): NoteSigner => signerOf(name, 1, seed);
 const peter = signer('peter.example/notes');
 const mary = signer('mary');
 const text = 'First line\n\nÜ after an empty one 🙂\n';

@@ -1,31 +1,12 @@
 import fc from 'fast-check';
 import { isUtf8 } from 'node:buffer';
-import { testAuthor } from '../../../test/reference/chain-maker';
+import { full, log, logLine, signer, v, witnessLines, x1, x2, x3, y1, y2 } from '../../../test/reference/note-kit';
 import { sha256 } from './bytes';
 import { checkpointText } from './checkpoint';
 import { signCosignature } from './cosignature';
 import { NoteSignature, NoteSigner, formatNote, signNote } from './note';
 import { CheckpointVerdict, parsePolicy, verifyCheckpoint } from './policy';
 import { EMPTY_ROOT } from './tree';
-import { formatVkey, noteKey } from './vkey';
-
-const signer = (name: string, type: 1 | 4, seed = name): NoteSigner => {
-  const { jwk, privateKey } = testAuthor(seed);
-  return { key: noteKey(name, type, Buffer.from(jwk.x, 'base64url')), privateKey };
-};
-const log = signer('example.com/log', 1);
-const [x1, x2, x3, y1, y2] = [1, 2, 3, 4, 5].map((n) => signer(`witness.example/w${n}`, 4)) as [
-  NoteSigner,
-  NoteSigner,
-  NoteSigner,
-  NoteSigner,
-  NoteSigner,
-];
-const v = ({ key }: NoteSigner): string => formatVkey(key);
-const logLine = `log ${v(log)}\n`;
-const witnessLines = `witness X1 ${v(x1)}\nwitness X2 ${v(x2)}\nwitness X3 ${v(x3)}\nwitness Y1 ${v(y1)}\nwitness Y2 ${v(y2)}\n`;
-/** The shape of the example of C2SP tlog-policy: two groups within one. */
-const full = `${logLine}${witnessLines}group X 2 X1 X2 X3\ngroup Y any Y1 Y2\ngroup X-and-Y all X Y\nquorum X-and-Y\n`;
 
 describe('signed checkpoints under a policy', () => {
   const checkpoint = { origin: 'example.com/log', size: 7n, root: sha256('root') };

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { testAuthor } from '../../../test/reference/chain-maker';
+import { full, log, logLine, signer, v, witnessLines, x1, x2, x3 } from '../../../test/reference/note-kit';
 import { FormatError, sha256 } from './bytes';
 import { checkpointText } from './checkpoint';
 import { signCosignature } from './cosignature';
@@ -7,10 +7,6 @@ import { NoteSigner, formatNote, signNote } from './note';
 import { Policy, parsePolicy, verifyCheckpoint } from './policy';
 import { formatVkey, noteKey } from './vkey';
 
-const signer = (name: string, type: 1 | 4, seed = name): NoteSigner => {
-  const { jwk, privateKey } = testAuthor(seed);
-  return { key: noteKey(name, type, Buffer.from(jwk.x, 'base64url')), privateKey };
-};
 const faultOf = (text: Uint8Array | string): string => {
   try {
     parsePolicy(text);
@@ -19,19 +15,6 @@ const faultOf = (text: Uint8Array | string): string => {
     return error instanceof FormatError ? error.message : `another error: ${String(error)}`;
   }
 };
-const log = signer('example.com/log', 1);
-const [x1, x2, x3, y1, y2] = [1, 2, 3, 4, 5].map((n) => signer(`witness.example/w${n}`, 4)) as [
-  NoteSigner,
-  NoteSigner,
-  NoteSigner,
-  NoteSigner,
-  NoteSigner,
-];
-const v = ({ key }: NoteSigner): string => formatVkey(key);
-const logLine = `log ${v(log)}\n`;
-const witnessLines = `witness X1 ${v(x1)}\nwitness X2 ${v(x2)}\nwitness X3 ${v(x3)}\nwitness Y1 ${v(y1)}\nwitness Y2 ${v(y2)}\n`;
-/** The shape of the example of C2SP tlog-policy: two groups within one. */
-const full = `${logLine}${witnessLines}group X 2 X1 X2 X3\ngroup Y any Y1 Y2\ngroup X-and-Y all X Y\nquorum X-and-Y\n`;
 
 describe('policies', () => {
   it('reads logs, witnesses and the quorum', () => {

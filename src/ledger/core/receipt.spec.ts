@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { isUtf8 } from 'node:buffer';
 import { testAuthor } from '../../../test/reference/chain-maker';
-import { FormatError } from './bytes';
+import { fieldOf } from '../../../test/reference/note-kit';
 import { checkpointText } from './checkpoint';
 import { MAX_TREE_SIZE } from './tree';
 import { formatNote, signNote } from './note';
@@ -10,14 +10,6 @@ import { Receipt, formatReceipt, parseReceipt } from './receipt';
 import { leafHash, nodeHash, verifyInclusion } from './tree';
 import { formatVkey, noteKey } from './vkey';
 
-const fieldOf = (run: () => unknown): string => {
-  try {
-    run();
-    return 'accepted';
-  } catch (error) {
-    return error instanceof FormatError ? error.field : String(error);
-  }
-};
 const author = testAuthor('log');
 const log = { key: noteKey('example.com/log', 1, Buffer.from(author.jwk.x, 'base64url')), privateKey: author.privateKey };
 const policy = parsePolicy(`log ${formatVkey(log.key)}\nquorum none\n`);

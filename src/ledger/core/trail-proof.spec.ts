@@ -1,20 +1,16 @@
-import { testAuthor } from '../../../test/reference/chain-maker';
 import { MemoryTree } from '../../../test/reference/memory-tree';
+import { signer } from '../../../test/reference/note-kit';
 import { FormatError, sha256 } from './bytes';
 import { checkpointText } from './checkpoint';
 import { signCosignature } from './cosignature';
 import { encodeEntry, EntryKind } from './entry';
-import { formatNote, type NoteSigner, signNote } from './note';
+import { formatNote, signNote } from './note';
 import { parsePolicy } from './policy';
 import { formatReceipt, parseReceipt } from './receipt';
 import { encodeTrailRow, trailBody, trailHash, trailLeaf, trailPath, trailRoot } from './trail';
 import { formatTrailProof, parseTrailProof, type TrailProof, verifyTrailProof } from './trail-proof';
-import { formatVkey, noteKey } from './vkey';
+import { formatVkey } from './vkey';
 
-const signer = (name: string, type: 1 | 4): NoteSigner => {
-  const { jwk, privateKey } = testAuthor(name);
-  return { key: noteKey(name, type, Buffer.from(jwk.x, 'base64url')), privateKey };
-};
 const log = signer('ledger.example/h', 1);
 const witness = signer('witness.example/w', 4);
 const policy = parsePolicy(`log ${formatVkey(log.key)}\nwitness W ${formatVkey(witness.key)}\nquorum W\n`);

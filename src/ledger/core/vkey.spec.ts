@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { testAuthor } from '../../../test/reference/chain-maker';
-import { FormatError, sha256 } from './bytes';
+import { fieldOf } from '../../../test/reference/note-kit';
+import { sha256 } from './bytes';
 import { NoteKey, b64, b64Decode, formatVkey, isKeyName, noteKey, parseVkey, signatureOfKey } from './vkey';
 
 /** Vectors of golang.org/x/mod (BSD-3-Clause) and of C2SP, when they lie beside the repository. */
@@ -13,14 +14,6 @@ interface Vectors {
 }
 
 const publicKey = (seed: string): Buffer => Buffer.from(testAuthor(seed).jwk.x, 'base64url');
-const fieldOf = (run: () => unknown): string => {
-  try {
-    run();
-    return 'accepted';
-  } catch (error) {
-    return error instanceof FormatError ? error.field : `${String(error)}`;
-  }
-};
 const key = noteKey('example.com/log', 1, publicKey('log'));
 const vkey = formatVkey(key);
 /** A text of a verifier key whose id is right, whatever the other parts are. */

@@ -1,12 +1,11 @@
 import fc from 'fast-check';
-import { testAuthor } from '../../../test/reference/chain-maker';
-import { FormatError } from './bytes';
+import { fieldOf, signer } from '../../../test/reference/note-kit';
 import { Checkpoint, checkpointText, parseCheckpointText } from './checkpoint';
 import { MAX_TREE_SIZE } from './tree';
 import { cosignedBy, signCosignature } from './cosignature';
 import { MAX_SIGNATURES, NoteSignature, NoteSigner, formatNote, parseNote, parseSignatureLines, signNote, signatureLine } from './note';
 import { EMPTY_ROOT, leafHash, nodeHash } from './tree';
-import { NoteKey, noteKey } from './vkey';
+import { NoteKey } from './vkey';
 import {
   AddCheckpoint,
   WitnessAnswer,
@@ -17,18 +16,6 @@ import {
   parseSizeAnswer,
 } from './witness-protocol';
 
-const fieldOf = (run: () => unknown): string => {
-  try {
-    run();
-    return 'accepted';
-  } catch (error) {
-    return error instanceof FormatError ? error.field : String(error);
-  }
-};
-const signer = (name: string, type: 1 | 4, seed = name): NoteSigner => {
-  const { jwk, privateKey } = testAuthor(seed);
-  return { key: noteKey(name, type, Buffer.from(jwk.x, 'base64url')), privateKey };
-};
 const origin = 'example.com/log';
 const log = signer(origin, 1);
 const witness = signer('witness.example/w1', 4);
