@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type EntityManager, IsNull, Not } from 'typeorm';
+import type { EntityManager } from 'typeorm';
 import type { Actor, Role } from '../common/actor';
 import { AuditService } from '../audit/audit.service';
 import type { SystemAction } from '../audit/actions';
@@ -13,8 +13,8 @@ import { KeyRing, vaultKey } from '../crypto/key-ring.service';
 import { Sealed } from '../crypto/sealed';
 import type { Subject } from '../crypto/vault';
 import { Database } from '../database/database';
-import { selectRows } from '../database/rows';
 import { AccountEntity, type AccountStatus } from './account.entity';
+import { AccountStore } from './account-store';
 import type { AccountQuery, AccountResponse, IssuedCodeResponse } from './auth.dto';
 import { codeHash, newCode } from './one-time-code';
 import { SessionsService } from './sessions.service';
@@ -58,6 +58,7 @@ export class AccountsService {
 
   constructor(
     private readonly database: Database,
+    private readonly store: AccountStore,
     private readonly keyRing: KeyRing,
     private readonly blindIndex: BlindIndex,
     private readonly audit: AuditService,
@@ -81,7 +82,7 @@ export class AccountsService {
     login: { username: string; password: Sealed; status: 'PENDING' | 'ACTIVE' },
   ): Promise<boolean> {
     const usernameIndex = this.usernameIndex(login.username);
-    if (await tx.getRepository(AccountEntity).existsBy({ usernameIndex })) return false;
+    if (await this.store.isTaken(tx, usernameIndex)) return false;
     const vault = await this.keyRing.vault(tx, accountSubject(account));
     const username = vault.seal('account.username', account.id, login.username);
     await this.insert(tx, account, {
@@ -123,9 +124,8 @@ export class AccountsService {
       await this.keepLastAdmin(tx, account);
       const code = newCode();
       const codeExpiresAt = this.clock.now() + this.config.login.codeSeconds * 1000;
-      await tx
-        .getRepository(AccountEntity)
-        .update({ id }, { status: 'ISSUED', codeHash: codeHash(code), codeExpiresAt, password: null, usernameIndex: null, username: null });
+      const noLogin = { password: null, usernameIndex: null, username: null };
+      await this.store.update(tx, account, { ...noLogin, status: 'ISSUED', codeHash: codeHash(code), codeExpiresAt });
       await this.sessions.endAll(tx, id);
       await this.note(tx, actor, 'account.issue', account);
       return { accountId: id, code, expiresAt: isoTime(codeExpiresAt) };
@@ -143,7 +143,7 @@ export class AccountsService {
 
   /** Ends the login of somebody who leaves; the row and the history stay (R11). */
   async closeFor(tx: EntityManager, actor: Actor, id: string): Promise<void> {
-    const account = await tx.getRepository(AccountEntity).findOneBy({ id });
+    const account = await this.store.find(tx, 'id', id);
     if (account && account.status !== 'CLOSED') await this.change(tx, actor, account, { ...DECISIONS.close, from: [account.status] });
   }
 
@@ -151,7 +151,8 @@ export class AccountsService {
   async erase(tx: EntityManager, actor: Actor, id: string): Promise<void> {
     await this.closeFor(tx, actor, id);
     const nobody = { usernameIndex: null, username: null, name: Sealed.nothing, password: null, codeHash: null, codeExpiresAt: null };
-    await tx.getRepository(AccountEntity).update({ id }, nobody);
+    const account = await this.store.find(tx, 'id', id);
+    if (account) await this.store.update(tx, account, nobody);
   }
 
   /** The queue and the list: a hospital sees its own people. */
@@ -187,7 +188,7 @@ export class AccountsService {
     manager: EntityManager,
     ids: readonly string[],
   ): Promise<Map<string, { name: string; role: Role; hospitalId: string | null; status: AccountStatus }>> {
-    const rows = await selectRows(manager, AccountEntity, 'id', [...new Set(ids)]);
+    const rows = await this.store.findAll(manager, ids);
     const vaults = await this.keyRing.existingVaults(manager, rows.map(accountSubject));
     return new Map(
       rows.map((row) => {
@@ -199,15 +200,17 @@ export class AccountsService {
   }
 
   /** Follows a change of the holder's name. */
-  async rename(tx: EntityManager, id: string, hospitalId: string | null, name: string): Promise<void> {
-    const vault = await this.keyRing.vault(tx, accountSubject({ id, hospitalId }));
-    await tx.getRepository(AccountEntity).update({ id }, { name: vault.seal('account.name', id, name) });
+  async rename(tx: EntityManager, id: string, name: string): Promise<void> {
+    const account = await this.store.find(tx, 'id', id);
+    if (!account) return;
+    const vault = await this.keyRing.vault(tx, accountSubject(account));
+    await this.store.update(tx, account, { name: vault.seal('account.name', id, name) });
   }
 
   /** Whether this is the only founder who can sign in: nobody could let another one in again (SEC-35). */
   async isLastAdmin(tx: EntityManager, { id, role, status }: AccountEntity): Promise<boolean> {
     if (role !== 'ADMIN' || status !== 'ACTIVE') return false;
-    return !(await tx.getRepository(AccountEntity).existsBy({ hospitalId: IsNull(), status, role, id: Not(id) }));
+    return !(await this.store.hasOtherFounder(tx, id));
   }
 
   async toResponse(manager: EntityManager, row: AccountEntity): Promise<AccountResponse> {
@@ -225,9 +228,7 @@ export class AccountsService {
   private async change(tx: EntityManager, actor: Actor, account: AccountEntity, decision: Decision): Promise<void> {
     if (!decision.from.includes(account.status)) throw new ApiError('conflict', `An account that is ${account.status} does not allow this`);
     if (decision.to !== 'ACTIVE') await this.keepLastAdmin(tx, account);
-    await tx
-      .getRepository(AccountEntity)
-      .update({ id: account.id }, { status: decision.to, failedAttempts: 0, codeHash: null, codeExpiresAt: null });
+    await this.store.update(tx, account, { status: decision.to, failedAttempts: 0, codeHash: null, codeExpiresAt: null });
     if (decision.to === 'ACTIVE' && account.status === 'PENDING') for (const listener of this.listeners) await listener(tx, account);
     if (decision.to !== 'ACTIVE') await this.sessions.endAll(tx, account.id);
     await this.note(tx, actor, decision.action, account);
@@ -235,7 +236,7 @@ export class AccountsService {
 
   /** The account that the actor may decide about; everything else does not exist for the actor. */
   private async deciding(tx: EntityManager, actor: Actor, id: string): Promise<AccountEntity> {
-    const account = await tx.getRepository(AccountEntity).findOneBy({ id });
+    const account = await this.store.find(tx, 'id', id);
     const own = account?.hospitalId === actor.hospitalId && (account?.role === 'DOCTOR' || account?.role === 'PATIENT');
     if (!account || (actor.role !== 'ADMIN' && !own)) throw notFound();
     if (account.id === actor.id) throw new ApiError('forbidden', 'Nobody decides about the own account');
@@ -262,7 +263,7 @@ export class AccountsService {
       failedAttempts: 0,
       createdAt: this.clock.now(),
     };
-    await tx.getRepository(AccountEntity).insert({ ...empty, ...values, id, role, hospitalId });
+    await this.store.insert(tx, { ...empty, ...values, id, role, hospitalId });
   }
 
   private note(

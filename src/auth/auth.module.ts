@@ -4,6 +4,7 @@ import { JwtModule } from '@nestjs/jwt';
 import { PassportModule } from '@nestjs/passport';
 import { ThrottlerGuard, ThrottlerModule } from '@nestjs/throttler';
 import { CONFIG, type Config } from '../config/config';
+import { AccountStore } from './account-store';
 import { AccountsController } from './accounts.controller';
 import { AccountsService } from './accounts.service';
 import { AuthController } from './auth.controller';
@@ -36,6 +37,7 @@ const MINUTE = 60_000;
   ],
   controllers: [AuthController, AccountsController],
   providers: [
+    AccountStore,
     AccountsService,
     IdempotencyService,
     JwtStrategy,

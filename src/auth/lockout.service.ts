@@ -4,7 +4,8 @@ import { AuditService } from '../audit/audit.service';
 import { Clock } from '../common/clock';
 import { CONFIG, type Config } from '../config/config';
 import type { Sealed } from '../crypto/sealed';
-import { AccountEntity } from './account.entity';
+import type { AccountEntity } from './account.entity';
+import { AccountStore } from './account-store';
 import { AccountsService } from './accounts.service';
 import { SessionsService } from './sessions.service';
 
@@ -20,6 +21,7 @@ export class LockoutService {
   private readonly lastFailures = new Map<string, number>();
 
   constructor(
+    private readonly store: AccountStore,
     private readonly accounts: AccountsService,
     private readonly sessions: SessionsService,
     private readonly audit: AuditService,
@@ -48,7 +50,7 @@ export class LockoutService {
     const failedAttempts = account.failedAttempts + 1;
     const isFull = failedAttempts >= this.config.login.maxAttempts;
     const locks = isFull && !(await this.accounts.isLastAdmin(tx, account));
-    await tx.getRepository(AccountEntity).update({ id: account.id }, { failedAttempts, ...(locks ? { status: 'LOCKED' as const } : {}) });
+    await this.store.update(tx, account, { failedAttempts, ...(locks ? { status: 'LOCKED' as const } : {}) });
     if (!isFull) return;
     if (!locks) return void this.lastFailures.set(account.id, this.clock.now());
     await this.sessions.endAll(tx, account.id);

@@ -10,8 +10,8 @@ import { KeyRing } from '../crypto/key-ring.service';
 import { PasswordHasher } from '../crypto/password-hasher';
 import type { Sealed } from '../crypto/sealed';
 import { Database } from '../database/database';
-import { updateRows } from '../database/rows';
-import { AccountEntity } from './account.entity';
+import type { AccountEntity } from './account.entity';
+import { AccountStore } from './account-store';
 import { accountSubject, AccountsService } from './accounts.service';
 import type { AccountResponse, ActivateDto, LoginDto, PasswordDto, TokenResponse } from './auth.dto';
 import { LockoutService } from './lockout.service';
@@ -24,6 +24,7 @@ import { SessionsService } from './sessions.service';
 export class LoginService {
   constructor(
     private readonly database: Database,
+    private readonly store: AccountStore,
     private readonly accounts: AccountsService,
     private readonly sessions: SessionsService,
     private readonly hasher: PasswordHasher,
@@ -39,12 +40,10 @@ export class LoginService {
    * in every case. Each wrong guess counts, also parallel ones; at the limit the account locks and its tokens end (R6).
    */
   async login(dto: LoginDto, requestId: string): Promise<TokenResponse> {
-    const found = await this.database.reader
-      .getRepository(AccountEntity)
-      .findOneBy({ usernameIndex: this.accounts.usernameIndex(dto.username) });
+    const found = await this.store.find(this.database.reader, 'usernameIndex', this.accounts.usernameIndex(dto.username));
     const proved = await this.hasher.verify(found?.id ?? '00000000-0000-0000-0000-000000000000', found?.password ?? null, dto.password);
     const tokens = await this.database.transaction(async (tx) => {
-      const account = found && (await tx.getRepository(AccountEntity).findOneBy({ id: found.id }));
+      const account = found && (await this.store.find(tx, 'id', found.id));
       const reason = this.lockouts.refusal(account, found?.password, proved);
       if (account && reason === null) return this.succeed(tx, account, requestId);
       await this.lockouts.refuse(tx, account, reason ?? 'unknown', requestId);
@@ -59,23 +58,20 @@ export class LoginService {
   async activate(dto: ActivateDto, requestId: string): Promise<AccountResponse> {
     checkPassword(dto.password, { minLength: this.config.login.passwordMinLength, username: dto.username });
     const hash = codeHash(dto.code);
-    const account = await this.database.reader.getRepository(AccountEntity).findOneBy({ codeHash: hash });
+    const account = await this.store.find(this.database.reader, 'codeHash', hash);
     if (!account) throw new ApiError('invalid_code');
     const password = await this.hasher.hash(account.id, dto.password);
     return this.database.transaction(async (tx) => {
-      const repository = tx.getRepository(AccountEntity);
-      const current = await repository.findOneBy({ id: account.id, codeHash: hash, status: 'ISSUED' });
-      if (!current || (current.codeExpiresAt ?? 0) <= this.clock.now()) throw new ApiError('invalid_code');
+      const current = await this.store.find(tx, 'codeHash', hash);
+      if (current?.status !== 'ISSUED' || (current.codeExpiresAt ?? 0) <= this.clock.now()) throw new ApiError('invalid_code');
       const usernameIndex = this.accounts.usernameIndex(dto.username);
       // The holder of a valid code may learn that a name is taken: there is no other way to choose one.
-      if (await repository.existsBy({ usernameIndex }))
+      if (await this.store.isTaken(tx, usernameIndex))
         throw new ApiError('already_exists', 'This user name is taken', { errors: [{ path: 'username', message: 'is taken' }] });
       const vault = await this.keyRing.vault(tx, accountSubject(current));
       const username = vault.seal('account.username', current.id, dto.username);
-      await repository.update(
-        { id: current.id },
-        { status: 'ACTIVE', usernameIndex, username, password, codeHash: null, codeExpiresAt: null, failedAttempts: 0 },
-      );
+      const login = { usernameIndex, username, password, codeHash: null, codeExpiresAt: null };
+      const active = await this.store.update(tx, current, { ...login, status: 'ACTIVE', failedAttempts: 0 });
       await this.audit.append(tx, {
         action: 'account.activate',
         outcome: 'ok',
@@ -84,7 +80,7 @@ export class LoginService {
         hospitalId: current.hospitalId,
         subjectId: current.id,
       });
-      return this.accounts.toResponse(tx, { ...current, status: 'ACTIVE' });
+      return this.accounts.toResponse(tx, active);
     });
   }
 
@@ -93,7 +89,7 @@ export class LoginService {
    * new one-time code for a stolen login) or the session ended, the change is refused, or the thief would take the account back.
    */
   async changePassword(actor: Actor, dto: PasswordDto): Promise<void> {
-    const account = await this.database.reader.getRepository(AccountEntity).findOneBy({ id: actor.id });
+    const account = await this.store.find(this.database.reader, 'id', actor.id);
     if (!account?.username) throw notFound();
     const vault = await this.keyRing.vault(this.database.reader, accountSubject(account));
     checkPassword(dto.newPassword, {
@@ -103,14 +99,14 @@ export class LoginService {
     const proved = await this.hasher.verify(account.id, account.password, dto.currentPassword);
     const password = proved ? await this.hasher.hash(account.id, dto.newPassword) : null;
     const done = await this.database.transaction(async (tx) => {
-      const current = await tx.getRepository(AccountEntity).findOneBy({ id: actor.id });
+      const current = await this.store.find(tx, 'id', actor.id);
       const isOpen = await this.sessions.isOpen(tx, actor);
       const reason = this.lockouts.refusal(current, account.password, proved) ?? (isOpen ? null : 'session_ended');
-      if (!password || reason !== null) {
+      if (!password || !current || reason !== null) {
         await this.lockouts.refuse(tx, current, reason ?? 'wrong_password', actor.requestId);
         return false;
       }
-      await tx.getRepository(AccountEntity).update({ id: actor.id }, { password, failedAttempts: 0 });
+      await this.store.update(tx, current, { password, failedAttempts: 0 });
       await this.sessions.endOthers(tx, actor.id, actor.sessionId);
       await this.audit.append(tx, {
         action: 'password.change',
@@ -126,13 +122,13 @@ export class LoginService {
   }
 
   async me(actor: Actor): Promise<AccountResponse> {
-    const account = await this.database.reader.getRepository(AccountEntity).findOneBy({ id: actor.id });
+    const account = await this.store.find(this.database.reader, 'id', actor.id);
     if (!account) throw notFound();
     return this.accounts.toResponse(this.database.reader, account);
   }
 
   private async succeed(tx: EntityManager, account: AccountEntity, requestId: string): Promise<TokenResponse> {
-    if (account.failedAttempts > 0) await tx.getRepository(AccountEntity).update({ id: account.id }, { failedAttempts: 0 });
+    if (account.failedAttempts > 0) await this.store.update(tx, account, { failedAttempts: 0 });
     await this.audit.append(tx, {
       action: 'login',
       outcome: 'ok',
@@ -149,7 +145,10 @@ export class LoginService {
     if (!this.hasher.needsRehash(accountId, verified)) return;
     try {
       const password = await this.hasher.hash(accountId, plain);
-      await this.database.transaction((tx) => updateRows(tx, AccountEntity, { id: accountId, password: verified }, { password }));
+      await this.database.transaction(async (tx) => {
+        const current = await this.store.find(tx, 'id', accountId);
+        if (current?.password?.equals(verified)) await this.store.update(tx, current, { password });
+      });
     } catch (error) {
       if (!(error instanceof HasherBusy)) throw error; // the next sign-in will do
     }

@@ -8,7 +8,8 @@ import { ApiError, notFound } from '../common/errors';
 import { newId } from '../common/ids';
 import { CONFIG, type Config } from '../config/config';
 import { Database } from '../database/database';
-import { AccountEntity } from './account.entity';
+import type { AccountEntity } from './account.entity';
+import { AccountStore } from './account-store';
 import type { SessionResponse, TokenResponse } from './auth.dto';
 import { RevocationsService } from './revocations.service';
 import { RefreshTokenEntity, SessionEntity } from './session.entity';
@@ -26,6 +27,7 @@ function tokenHash(token: string): Buffer {
 export class SessionsService {
   constructor(
     private readonly database: Database,
+    private readonly store: AccountStore,
     private readonly tokens: TokensService,
     private readonly revocations: RevocationsService,
     private readonly audit: AuditService,
@@ -53,7 +55,7 @@ export class SessionsService {
     const answer = await this.database.transaction(async (tx) => {
       const row = await tx.getRepository(RefreshTokenEntity).findOneBy({ hash: tokenHash(token) });
       const session = row && (await tx.getRepository(SessionEntity).findOneBy({ id: row.sessionId }));
-      const account = session && (await tx.getRepository(AccountEntity).findOneBy({ id: session.accountId }));
+      const account = session && (await this.store.find(tx, 'id', session.accountId));
       const now = this.clock.now();
       if (!row || !session || !account || account.status !== 'ACTIVE' || session.endedAt !== null || session.expiresAt <= now) return null;
       if (row.usedAt !== null && !(await this.mayRepeat(tx, row, now))) {

@@ -7,7 +7,7 @@ import { newId } from '../common/ids';
 import { CONFIG, type Config } from '../config/config';
 import { PasswordHasher } from '../crypto/password-hasher';
 import { Database } from '../database/database';
-import { AccountEntity } from './account.entity';
+import { AccountStore } from './account-store';
 import { AccountsService } from './accounts.service';
 import type { SetupDto } from './auth.dto';
 import { codeHash, newCode } from './one-time-code';
@@ -22,6 +22,7 @@ export class SetupService {
 
   constructor(
     private readonly database: Database,
+    private readonly store: AccountStore,
     private readonly accounts: AccountsService,
     private readonly hasher: PasswordHasher,
     private readonly audit: AuditService,
@@ -31,7 +32,7 @@ export class SetupService {
 
   /** A fresh set-up code when there is no founder yet, else null. Kept hashed in memory only; the caller prints it and stores it nowhere. */
   async offerCode(): Promise<string | null> {
-    if (await this.database.reader.getRepository(AccountEntity).existsBy({ role: 'ADMIN' })) return null;
+    if (await this.store.hasFounder(this.database.reader)) return null;
     const code = newCode();
     this.expected = { hash: codeHash(code), until: this.clock.now() + VALID_MS };
     return code;
@@ -46,7 +47,7 @@ export class SetupService {
     const id = newId(this.clock.now());
     const password = await this.hasher.hash(id, dto.password);
     await this.database.transaction(async (tx) => {
-      if (await tx.getRepository(AccountEntity).existsBy({ role: 'ADMIN' })) throw new ApiError('setup_done');
+      if (await this.store.hasFounder(tx)) throw new ApiError('setup_done');
       const account = { id, role: 'ADMIN' as const, hospitalId: null, name: dto.name };
       await this.accounts.create(tx, account, { username: dto.username, password, status: 'ACTIVE' });
       await this.audit.append(tx, { action: 'setup', outcome: 'ok', actor: account, requestId, subjectId: id });

@@ -142,7 +142,7 @@ export class PatientsService implements OnModuleInit {
       if (dto.birthDate !== undefined) changes.birthDate = vault.seal('patient.birth_date', row.id, dto.birthDate);
       if (dto.gender !== undefined) changes.gender = vault.seal('patient.gender', row.id, dto.gender);
       await tx.getRepository(PatientEntity).update({ id: patientId }, changes);
-      if (dto.name !== undefined) await this.accounts.rename(tx, patientId, row.hospitalId, dto.name);
+      if (dto.name !== undefined) await this.accounts.rename(tx, patientId, dto.name);
       return this.toResponse(tx, { ...row, ...changes });
     });
   }
