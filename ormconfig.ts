@@ -1,16 +1,23 @@
 import { DataSource, type DataSourceOptions } from 'typeorm';
-import { readConfig } from './src/config/config';
-import { entities } from './src/entities';
+import { type Config, readConfig } from './src/config/config';
+import { postgresMigrations } from './src/database/migrations/postgres';
 import { sqliteMigrations } from './src/database/migrations/sqlite';
+import { postgresOptions, withBytea } from './src/database/postgres-options';
 import { sqliteOptions } from './src/database/sqlite-options';
+import { entities } from './src/entities';
+
+/** Where the data are: a PostgreSQL database, or a SQLite file. */
+export type Store = Pick<Config, 'sqlitePath' | 'postgres'>;
 
 /** Options of the writing (default) or the read-only connection; the server and the TypeORM command line use the same. */
-export function dataSourceOptions(sqlitePath: string, readonly = false): DataSourceOptions {
-  return sqliteOptions(sqlitePath, { entities, migrations: sqliteMigrations }, readonly);
+export function dataSourceOptions({ sqlitePath, postgres }: Store, readonly = false): DataSourceOptions {
+  return postgres
+    ? postgresOptions(postgres, { entities, migrations: postgresMigrations }, readonly)
+    : sqliteOptions(sqlitePath, { entities, migrations: sqliteMigrations }, readonly);
 }
 
 /** For the TypeORM command line: it needs to know where the database is, and nothing else of the settings. */
-const { DATA_DIR, SQLITE_PATH } = process.env;
-export default new DataSource(
-  dataSourceOptions(readConfig({ DATA_DIR: DATA_DIR || undefined, SQLITE_PATH: SQLITE_PATH || undefined }).sqlitePath),
-);
+const { DATA_DIR, SQLITE_PATH, DATABASE_URL, DATABASE_PASSWORD_FILE } = process.env;
+const settings = { DATA_DIR, SQLITE_PATH, DATABASE_URL, DATABASE_PASSWORD_FILE };
+const named = Object.fromEntries(Object.entries(settings).filter(([, value]) => value));
+export default withBytea(new DataSource(dataSourceOptions(readConfig(named))));

@@ -12,7 +12,7 @@ import type { Config } from './config/config';
 import { loadKeyFiles } from './crypto/key-files';
 import { KeyRing } from './crypto/key-ring.service';
 import { whileBusy } from './database/busy';
-import { openDataSources } from './database/database.module';
+import { isEmpty, openDataSources } from './database/database.module';
 import { setUpDocs } from './docs';
 import { setUpHttp } from './http';
 import { answerBroken, answerUnroutable } from './http-edge';
@@ -29,8 +29,9 @@ export async function openFoundations(config: Config): Promise<Foundations> {
   // The database holds sealed values only, yet nobody else on the machine needs to read it; SQLite gives a new file what the mask leaves.
   process.umask(0o077);
   mkdirSync(dirname(config.sqlitePath), { recursive: true, mode: 0o700 });
-  const keys = loadKeyFiles(config.keysDir, { create: !existsSync(config.sqlitePath) });
-  const sources = await openDataSources(dataSourceOptions(config.sqlitePath), dataSourceOptions(config.sqlitePath, true));
+  const isNew = config.postgres ? await isEmpty(dataSourceOptions(config)) : !existsSync(config.sqlitePath);
+  const keys = loadKeyFiles(config.keysDir, { create: isNew });
+  const sources = await openDataSources(dataSourceOptions(config), dataSourceOptions(config, true));
   try {
     await whileBusy(() => sources.writer.transaction((tx) => new KeyRing(keys).verifyRoot(tx)));
   } catch (error) {

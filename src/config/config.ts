@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 /** Thrown at start when a variable is wrong; names the variable and the rule, never the value. */
@@ -6,6 +7,15 @@ export class ConfigError extends Error {
     super(`${name}: ${rule}`);
     this.name = 'ConfigError';
   }
+}
+
+/** How to reach a PostgreSQL database. */
+export interface PostgresStore {
+  /** `postgres://user@host:port/database`, with `sslmode` where it is needed; a password may stand in it, better in a file. */
+  readonly url: string;
+  readonly password: string | null;
+  /** Connections of the writing pool; the reading one has as many. */
+  readonly poolSize: number;
 }
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -36,6 +46,26 @@ function oneOf<T extends string>(env: Env, name: string, fallback: T, allowed: r
   return found;
 }
 
+function postgresStore(env: Env): PostgresStore | null {
+  const url = env['DATABASE_URL'] ?? '';
+  if (url === '') return null;
+  if (!/^postgres(ql)?:\/\//.test(url)) throw new ConfigError('DATABASE_URL', 'must begin with postgres://');
+  const file = env['DATABASE_PASSWORD_FILE'] ?? '';
+  return {
+    url,
+    password: file === '' ? null : secretFrom('DATABASE_PASSWORD_FILE', file),
+    poolSize: integer(env, 'DATABASE_POOL', 10, 2, 200),
+  };
+}
+
+function secretFrom(name: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trimEnd();
+  } catch {
+    throw new ConfigError(name, 'must name a file that can be read');
+  }
+}
+
 /**
  * Reads every setting of the server from the environment (R22: keys and connections come from configuration). The README's table lists them.
  * Times are in seconds, sizes in bytes unless the name says otherwise.
@@ -52,6 +82,8 @@ export function readConfig(env: Env = process.env) {
     logDir: resolve(text(env, 'LOG_DIR', join(dataDir, 'logs'))),
     logLevel: oneOf(env, 'LOG_LEVEL', 'info', ['debug', 'info', 'warn', 'error']),
     logConsole: flag(env, 'LOG_CONSOLE', true),
+    /** A PostgreSQL database in place of the SQLite file; null without DATABASE_URL. */
+    postgres: postgresStore(env),
     sqlitePath: resolve(text(env, 'SQLITE_PATH', join(dataDir, 'ehr.sqlite'))),
     token: {
       issuer: text(env, 'TOKEN_ISSUER', 'urn:bjwt-ehr'),

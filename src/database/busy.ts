@@ -9,8 +9,14 @@ const LONGEST_PAUSE_MS = 100;
 
 /** Did another process hold the lock? */
 export function isBusy(error: unknown): boolean {
+  return errorCode(error).startsWith('SQLITE_BUSY');
+}
+
+/** The driver's code of an error: `SQLITE_…`, or the five characters of an SQLSTATE; empty when there is none. */
+export function errorCode(error: unknown): string {
   const cause: unknown = error instanceof QueryFailedError ? error.driverError : error;
-  return typeof cause === 'object' && cause !== null && String(Reflect.get(cause, 'code')).startsWith('SQLITE_BUSY');
+  const code: unknown = typeof cause === 'object' && cause !== null ? Reflect.get(cause, 'code') : undefined;
+  return typeof code === 'string' ? code : '';
 }
 
 /** Tries again, with growing pauses, while another process holds the lock. `work` must leave nothing behind when it fails. */

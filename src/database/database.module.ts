@@ -3,14 +3,42 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { KeyRing } from '../crypto/key-ring.service';
 import { whileBusy } from './busy';
 import { Database, type DataSources } from './database';
+import { withBytea } from './postgres-options';
+
+/** Any number that nobody else uses for an advisory lock in this database. */
+const MIGRATING = 4_207_849_484;
 
 /** Opens both connections and brings the schema up to date. The options come from ormconfig.ts, which knows every entity. */
 export async function openDataSources(writerOptions: DataSourceOptions, readerOptions: DataSourceOptions): Promise<DataSources> {
   // Another process may be at work on the file: a server that starts waits its turn.
-  const writer = await whileBusy(() => new DataSource(writerOptions).initialize());
-  await whileBusy(() => writer.runMigrations());
-  const reader = await whileBusy(() => new DataSource(readerOptions).initialize());
+  const writer = await whileBusy(() => withBytea(new DataSource(writerOptions)).initialize());
+  await whileBusy(() => migrate(writer));
+  const reader = await whileBusy(() => withBytea(new DataSource(readerOptions)).initialize());
   return { writer, reader };
+}
+
+/** Whether a PostgreSQL database has no table yet. */
+export async function isEmpty(options: DataSourceOptions): Promise<boolean> {
+  const source = await new DataSource({ ...options, entities: [], migrations: [] }).initialize();
+  try {
+    const [row] = await source.query<{ n: number }[]>(`SELECT COUNT(*)::int AS n FROM pg_tables WHERE schemaname = current_schema()`);
+    return row?.n === 0;
+  } finally {
+    await source.destroy();
+  }
+}
+
+/** Several servers may start at once on one PostgreSQL database: one of them migrates. */
+async function migrate(writer: DataSource): Promise<void> {
+  if (writer.options.type !== 'postgres') return void (await writer.runMigrations());
+  const runner = writer.createQueryRunner();
+  try {
+    await runner.query('SELECT pg_advisory_lock($1)', [MIGRATING]);
+    await writer.runMigrations();
+  } finally {
+    await runner.query('SELECT pg_advisory_unlock($1)', [MIGRATING]);
+    await runner.release();
+  }
 }
 
 @Global()

@@ -1,7 +1,9 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
+import type { Executor, Work } from './executor';
+import { PooledExecutor } from './pooled-executor';
 import { purgeDeleted } from './purge';
-import { SerialExecutor, type Work } from './serial-executor';
+import { SerialExecutor } from './serial-executor';
 
 /** The two connections to one database: the writer belongs to the executor, the reader cannot write. */
 export interface DataSources {
@@ -14,11 +16,14 @@ export interface DataSources {
 export class Database implements OnApplicationShutdown {
   /** Reads of committed data that need not wait for writers. The connection refuses writes. */
   readonly reader: EntityManager;
-  private readonly executor: SerialExecutor;
+  private readonly executor: Executor;
 
   constructor(private readonly sources: DataSources) {
     this.reader = sources.reader.manager;
-    this.executor = new SerialExecutor(sources.writer.createQueryRunner());
+    this.executor =
+      sources.writer.options.type === 'postgres'
+        ? new PooledExecutor(sources.writer)
+        : new SerialExecutor(sources.writer.createQueryRunner());
   }
 
   /**

@@ -7,6 +7,28 @@ import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata.js';
  */
 const inserts = new WeakMap<EntityMetadata, { readonly text: string; readonly columns: readonly ColumnMetadata[] }>();
 
+type Dialect = 'sqlite' | 'postgres';
+
+export function dialectOf({ dataSource }: EntityManager): Dialect {
+  return dataSource.options.type === 'postgres' ? 'postgres' : 'sqlite';
+}
+
+const numbered = new Map<string, string>();
+
+/**
+ * Rows of a statement with a question mark for each value, as both databases understand it; PostgreSQL wants its places numbered. For statements that are
+ * constants: each is remembered.
+ */
+export function queryRows<T>(manager: EntityManager, text: string, values: readonly unknown[]): Promise<T[]> {
+  if (dialectOf(manager) === 'sqlite') return manager.query<T[]>(text, [...values]);
+  let known = numbered.get(text);
+  if (known === undefined) {
+    let place = 0;
+    numbered.set(text, (known = text.replace(/\?/g, () => `$${++place}`)));
+  }
+  return manager.query<T[]>(known, [...values]);
+}
+
 function runnerOf(tx: EntityManager): QueryRunner {
   if (!tx.queryRunner?.isTransactionActive) throw new Error('rows are written inside a transaction');
   return tx.queryRunner;

@@ -1,11 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { EntityManager, QueryRunner } from 'typeorm';
+import type { QueryRunner } from 'typeorm';
 import { ApiError } from '../common/errors';
 import { isBusy, PATIENCE_MS, whileBusy } from './busy';
+import { type Executor, runEffect, type Work } from './executor';
 import { unitRunner } from './unit-runner';
-
-/** A unit of work: uses only the manager that it is given and awaits nothing slow. */
-export type Work<T> = (tx: EntityManager) => Promise<T>;
 
 /** What must run while no transaction is open. */
 export type Upkeep = (runner: QueryRunner) => Promise<void>;
@@ -31,7 +29,7 @@ const AGAIN = { headers: { 'retry-after': '1' } };
  * Why: TypeORM shares one SQLite connection among all callers, so concurrent transactions would become savepoints of each other and one rollback
  * would undo acknowledged work of the others (test/integration/database.spec.ts shows it).
  */
-export class SerialExecutor {
+export class SerialExecutor implements Executor {
   private waiting: Unit[] = [];
   private upkeep: Upkeep[] = [];
   private draining: Promise<void> | undefined;
@@ -148,14 +146,5 @@ export class SerialExecutor {
     await this.runner.query('ROLLBACK').catch(() => undefined);
     Reflect.set(this.runner, 'transactionDepth', 0);
     Reflect.set(this.runner, 'isTransactionActive', false);
-  }
-}
-
-/** The unit is durable, so an effect that fails must neither refuse it nor stop those that wait behind it. */
-function runEffect(effect: () => void): void {
-  try {
-    effect();
-  } catch (error) {
-    process.emitWarning(`An effect after a commit failed: ${error instanceof Error ? error.name : 'unknown'}`);
   }
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { dialectOf, queryRows } from '../database/rows';
 import { HASH_BYTES } from './core/bytes';
 import { HEADER_BYTES } from './core/header';
 
@@ -27,22 +28,29 @@ export interface PageBounds {
 
 type PackedRow = Omit<WalkedRow, 'blockHash' | 'prevHash' | 'header' | 'ciphertext' | 'recordKey'> & {
   readonly packed: Buffer | null;
-  readonly hasContent: number;
+  readonly hasContent: number | boolean;
   readonly recordKey?: Buffer | null;
 };
 
 const FROM = `FROM "ledger_block" b LEFT JOIN "ledger_content" c ON c."recordId" = b."recordId" AND c."version" = b."version"`;
 const PLAIN = `b."height" AS "height", b."refHash" AS "refHash", b."recordId" AS "recordId", b."version" AS "version", b."attestation" AS "attestation"`;
+/** SQLite keeps in a column whatever was written there. */
 const isBlob = (column: string, size: number): string => `typeof(b."${column}") = 'blob' AND length(b."${column}") = ${size}`;
+const isLong = (column: string, size: number): string => `octet_length(b."${column}") = ${size}`;
+const sizesFit = (fits: (column: string, size: number) => string): string =>
+  `${fits('blockHash', HASH_BYTES)} AND ${fits('prevHash', HASH_BYTES)} AND ${fits('header', HEADER_BYTES)}`;
 /** Null when a column is not of the type and size that it should be. */
-const PACKED = `CASE WHEN ${isBlob('blockHash', HASH_BYTES)} AND ${isBlob('prevHash', HASH_BYTES)} AND ${isBlob('header', HEADER_BYTES)}
-  AND typeof(c."ciphertext") IN ('blob', 'null')
-  THEN CAST(b."blockHash" || b."prevHash" || b."header" || COALESCE(c."ciphertext", x'') AS BLOB) END`;
-const page = (more: string): string =>
-  `SELECT ${PLAIN}, ${PACKED} AS "packed", c."ciphertext" IS NOT NULL AS "hasContent"${more} ${FROM}
+const PACKED = {
+  sqlite: `CASE WHEN ${sizesFit(isBlob)} AND typeof(c."ciphertext") IN ('blob', 'null')
+  THEN CAST(b."blockHash" || b."prevHash" || b."header" || COALESCE(c."ciphertext", x'') AS BLOB) END`,
+  postgres: `CASE WHEN ${sizesFit(isLong)} THEN b."blockHash" || b."prevHash" || b."header" || COALESCE(c."ciphertext", ''::bytea) END`,
+};
+const page = (packed: string, more: string): string =>
+  `SELECT ${PLAIN}, ${packed} AS "packed", c."ciphertext" IS NOT NULL AS "hasContent"${more} ${FROM}
    WHERE b."chainId" = ? AND b."height" > ? AND b."height" <= ? ORDER BY b."height" LIMIT ?`;
-const CLOSED_PAGE = page('');
-const OPEN_PAGE = page(`, c."recordKey" AS "recordKey"`);
+const pages = (more: string) => ({ sqlite: page(PACKED.sqlite, more), postgres: page(PACKED.postgres, more) });
+const CLOSED_PAGE = pages('');
+const OPEN_PAGE = pages(`, c."recordKey" AS "recordKey"`);
 const ONE_ROW = `SELECT ${PLAIN}, b."blockHash" AS "blockHash", b."prevHash" AS "prevHash", b."header" AS "header", c."ciphertext" AS "ciphertext",
   c."recordKey" AS "recordKey" ${FROM} WHERE b."chainId" = ? AND b."height" = ?`;
 
@@ -57,11 +65,11 @@ const CONTENT_AT = HEADER_AT + HEADER_BYTES;
  */
 export async function blockPage(manager: EntityManager, bounds: PageBounds, withKeys: boolean): Promise<WalkedRow[]> {
   const { chainId, from, to, limit } = bounds;
-  const rows = await manager.query<PackedRow[]>(withKeys ? OPEN_PAGE : CLOSED_PAGE, [chainId, from, to, limit]);
+  const rows = await queryRows<PackedRow>(manager, (withKeys ? OPEN_PAGE : CLOSED_PAGE)[dialectOf(manager)], [chainId, from, to, limit]);
   const read: WalkedRow[] = [];
   for (const row of rows) {
     if (row.packed && row.packed.length >= CONTENT_AT) read.push(unpacked(row, row.packed));
-    else read.push(...(await manager.query<WalkedRow[]>(ONE_ROW, [chainId, row.height])));
+    else read.push(...(await queryRows<WalkedRow>(manager, ONE_ROW, [chainId, row.height])));
   }
   return read;
 }

@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { selectRows } from '../database/rows';
+import { queryRows, selectRows } from '../database/rows';
 import type { LeafMarks } from '../tlog/leaf-marks';
 import type { LeafProver } from '../tlog/leaf-prover';
 import { leafOrder, waitingOrder } from '../tlog/places';
@@ -63,7 +63,7 @@ export class ChainLeaves {
     const { chainId, hospitalId } = this.chain;
     const hashes = new Map(blocks.map(({ height, blockHash }) => [height, isBytes(blockHash, HASH_BYTES) ? blockHash : null]));
     const logs = new Map((await selectRows(this.manager, LogEntity, 'hospitalId', [hospitalId])).map((log) => [log.id, log.incarnation]));
-    for (const row of await this.manager.query<LeafRow[]>(LEAVES, [hospitalId, chainId, from, to]))
+    for (const row of await queryRows<LeafRow>(this.manager, LEAVES, [hospitalId, chainId, from, to]))
       this.note(row.height, hashes.get(row.height), row, logs.get(row.logId));
     await this.lookForRest(blocks, logs);
   }

@@ -1,4 +1,5 @@
 import { type EntityManager, Not } from 'typeorm';
+import { dialectOf, queryRows } from '../database/rows';
 import { BlockKind } from '../ledger/core/header';
 import type { OpenedBlock } from '../ledger/open-block';
 import { firstMisfit, rowFindings, type RowKeeper } from '../ledger/row-keeper';
@@ -50,11 +51,12 @@ function contentMisfits(row: RecordEntity, block: OpenedBlock, payload: Buffer):
 type Row = Pick<RecordEntity, 'id' | 'patientId' | 'status' | 'height' | 'blockHash' | 'sealedAt' | 'version'>;
 
 /** Only the columns that are compared: a verification reads every row there is. One text for any number of ids, so that it is compiled once. */
-const ROWS = `SELECT r."id" AS "id", r."patientId" AS "patientId", r."status" AS "status", r."height" AS "height", r."blockHash" AS "blockHash",
-  r."sealedAt" AS "sealedAt", r."version" AS "version" FROM json_each(?) i JOIN "record" r ON r."id" = i."value"`;
+const rowsAmong = (ids: string): string => `SELECT r."id" AS "id", r."patientId" AS "patientId", r."status" AS "status", r."height" AS "height",
+  r."blockHash" AS "blockHash", r."sealedAt" AS "sealedAt", r."version" AS "version" FROM ${ids} JOIN "record" r ON r."id" = i."value"`;
+const ROWS = { sqlite: rowsAmong('json_each(?) i'), postgres: rowsAmong('json_array_elements_text(?::json) i("value")') };
 
 function rowsOf(manager: EntityManager, ids: readonly string[]): Promise<Row[]> {
-  return manager.query<Row[]>(ROWS, [JSON.stringify(ids)]);
+  return queryRows<Row>(manager, ROWS[dialectOf(manager)], [JSON.stringify(ids)]);
 }
 
 /** The rows of `record` that lists and answers are made of. */

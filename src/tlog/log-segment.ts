@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { queryRows } from '../database/rows';
 import { HASH_BYTES, isBytes } from '../ledger/core/bytes';
 import { entryHash, EntryKind, isEntryKind } from '../ledger/core/entry';
 import { TILE_HEIGHT, TILE_WIDTH } from '../ledger/core/tiles';
@@ -73,7 +74,7 @@ export function tilesOf(manager: EntityManager, logId: number, level: number, fr
 const LEAVES = `SELECT "leafIndex", "kind", "hash" FROM "log_leaf" WHERE "logId" = ? AND "leafIndex" >= ? AND "leafIndex" < ? ORDER BY "leafIndex"`;
 
 function leavesOf(manager: EntityManager, logId: number, from: number, to: number): Promise<LeafRow[]> {
-  return manager.query<LeafRow[]>(LEAVES, [logId, from, to]);
+  return queryRows<LeafRow>(manager, LEAVES, [logId, from, to]);
 }
 
 /** As stored: of whatever type somebody wrote there. */

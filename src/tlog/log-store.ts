@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { ApiError } from '../common/errors';
-import { insertRow, selectRows, updateRows } from '../database/rows';
+import { insertRow, queryRows, selectRows, updateRows } from '../database/rows';
 import { HASH_BYTES, isBytes } from '../ledger/core/bytes';
 import { entryHash, type EntryKind, isEntryKind, type LogEntry } from '../ledger/core/entry';
 import { TILE_HEIGHT, TILE_WIDTH } from '../ledger/core/tiles';
@@ -92,7 +92,7 @@ const ROOTS = `SELECT "root" FROM "log_tile" WHERE "logId" = ? AND "level" = ? A
 export async function partialTile(manager: EntityManager, logId: number, level: number, tileIndex: number): Promise<Buffer[]> {
   const [from, to] = [tileIndex * TILE_WIDTH, (tileIndex + 1) * TILE_WIDTH];
   if (level === 0) return (await leavesBetween(manager, logId, from, to)).map(entryHash);
-  const rows = await manager.query<Pick<TileEntity, 'root'>[]>(ROOTS, [logId, level - 1, from, to]);
+  const rows = await queryRows<Pick<TileEntity, 'root'>>(manager, ROOTS, [logId, level - 1, from, to]);
   return rows.map((row) => row.root);
 }
 
@@ -101,7 +101,7 @@ const ENTRIES = `SELECT "kind", "hash" FROM "log_leaf" WHERE "logId" = ? AND "le
 
 /** The entries at the indexes from `from` to below `to`. */
 export async function leavesBetween(manager: EntityManager, logId: number, from: number, to: number): Promise<LogEntry[]> {
-  const rows = await manager.query<Pick<LeafEntity, 'kind' | 'hash'>[]>(ENTRIES, [logId, from, to]);
+  const rows = await queryRows<Pick<LeafEntity, 'kind' | 'hash'>>(manager, ENTRIES, [logId, from, to]);
   return rows.map(({ kind, hash }) => ({ kind: knownKind(kind), hash }));
 }
 

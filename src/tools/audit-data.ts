@@ -59,14 +59,14 @@ const TASK_CHAINS = 64;
  * @throws AuditError when there is no database, it is not one of ours, or the asked patient has no chain; CryptoError when keys are missing or wrong
  */
 export async function auditData(
-  config: Pick<Config, 'sqlitePath' | 'keysDir' | 'ledger'>,
+  config: Pick<Config, 'sqlitePath' | 'postgres' | 'keysDir' | 'ledger'>,
   options: AuditOptions,
   tell: (verdict: ChainVerdict) => void,
 ): Promise<AuditSummary> {
   const start = performance.now();
   const withoutKeys = options.withoutKeys === true || options.hashesOnly === true;
-  const { sqlitePath, keysDir, ledger } = config;
-  const setup = { config: { sqlitePath, keysDir, ledger }, withoutKeys, policyFile: options.policyFile ?? null };
+  const { sqlitePath, postgres, keysDir, ledger } = config;
+  const setup = { config: { sqlitePath, postgres, keysDir, ledger }, withoutKeys, policyFile: options.policyFile ?? null };
   const opened = await openAuditSource(setup);
   const { manager } = opened.source;
   try {

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { DataSource } from 'typeorm';
-import { dataSourceOptions } from '../../ormconfig';
+import { dataSourceOptions, type Store } from '../../ormconfig';
 import type { Config } from '../config/config';
 import { loadKeyFiles } from '../crypto/key-files';
 import { KeyRing } from '../crypto/key-ring.service';
+import { withBytea } from '../database/postgres-options';
 import { erasureRows } from '../erasure/erasure-rows';
 import { consentRows } from '../ledger/consent-rows';
 import type { RowKeeper } from '../ledger/row-keeper';
@@ -19,7 +20,7 @@ export class AuditError extends Error {
 
 /** What an audit opens. Plain values: it is handed to other threads, and each opens its own. */
 export interface AuditSetup {
-  readonly config: Pick<Config, 'sqlitePath' | 'keysDir' | 'ledger'>;
+  readonly config: Pick<Config, 'sqlitePath' | 'postgres' | 'keysDir' | 'ledger'>;
   /** Leaves contents closed: for auditors who do not hold the keys. */
   readonly withoutKeys: boolean;
   /** The auditor's own policy (C2SP tlog-policy): keys of logs, witnesses, quorum. A log that it does not name is not believed. Null: the server's own, with keys derived from the key files. */
@@ -41,11 +42,12 @@ export const ROW_KEEPERS: readonly RowKeeper[] = [consentRows, recordRows, erasu
  * @throws AuditError when there is no database or it is not one of ours; CryptoError when keys are missing or wrong; ConfigError for a bad policy
  */
 export async function openAuditSource({ config, withoutKeys, policyFile }: AuditSetup): Promise<AuditSource> {
-  if (!existsSync(config.sqlitePath)) throw new AuditError(`There is no database at ${config.sqlitePath} (set DATA_DIR or SQLITE_PATH)`);
+  if (!config.postgres && !existsSync(config.sqlitePath))
+    throw new AuditError(`There is no database at ${config.sqlitePath} (set DATA_DIR or SQLITE_PATH)`);
   const keys = withoutKeys ? null : loadKeyFiles(config.keysDir, { create: false });
   const policy = policyFile === null ? readPolicy(config.ledger.policyFile) : readPolicy(policyFile, '--policy');
   const derived = keys && new LogKeys(keys, config);
-  const source = await openReadOnly(config.sqlitePath);
+  const source = await openReadOnly(config);
   try {
     const keyRing = keys && new KeyRing(keys);
     await keyRing?.verifyRoot(source.manager);
@@ -62,18 +64,24 @@ export async function openAuditSource({ config, withoutKeys, policyFile }: Audit
   }
 }
 
-async function openReadOnly(file: string): Promise<DataSource> {
-  const source = new DataSource({ ...dataSourceOptions(file, true), migrationsRun: false });
+const TABLES_OF = {
+  sqlite: `sqlite_master WHERE type = 'table' AND name`,
+  postgres: 'pg_tables WHERE schemaname = current_schema() AND tablename',
+};
+
+async function openReadOnly(store: Store): Promise<DataSource> {
+  const source = withBytea(new DataSource({ ...dataSourceOptions(store, true), migrationsRun: false }));
+  const place = store.postgres ? 'The database of DATABASE_URL' : store.sqlitePath;
   try {
     await source.initialize();
     const [row] = await source.query<{ found: number }[]>(
-      `SELECT COUNT(*) AS "found" FROM sqlite_master WHERE type = 'table' AND name IN ('ledger_chain', 'ledger_block', 'ledger_content', 'author_key', 'log')`,
+      `SELECT COUNT(*) AS "found" FROM ${store.postgres ? TABLES_OF.postgres : TABLES_OF.sqlite} IN ('ledger_chain', 'ledger_block', 'ledger_content', 'author_key', 'log')`,
     );
     if (row?.found === 5) return source;
   } catch (error) {
     const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
-    throw new AuditError(`${file} cannot be opened as a database${typeof code === 'string' ? ` (${code})` : ''}`);
+    throw new AuditError(`${place} cannot be opened as a database${typeof code === 'string' ? ` (${code})` : ''}`);
   }
   await source.destroy();
-  throw new AuditError(`${file} is not a database of BJWT-EHR, or its first start was not finished`);
+  throw new AuditError(`${place} is not a database of BJWT-EHR, or its first start was not finished`);
 }

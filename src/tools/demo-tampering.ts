@@ -88,7 +88,7 @@ async function verdictOverHttp(stage: Stage, who: Person, patientId: string, ver
  * Done twice it undoes itself.
  */
 async function flipByte(stage: Stage, recordId: string): Promise<void> {
-  const source = await new DataSource({ ...dataSourceOptions(stage.config.sqlitePath), migrationsRun: false }).initialize();
+  const source = await new DataSource({ ...dataSourceOptions(stage.config), migrationsRun: false }).initialize();
   try {
     await source.query('PRAGMA busy_timeout = 5000');
     const [trigger] = await source.query<{ sql: string }[]>(`SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = ?`, [TRIGGER]);

@@ -5,6 +5,7 @@ import { openFoundations } from '../app';
 import type { Config } from '../config/config';
 import { loadKeyFiles } from '../crypto/key-files';
 import { Database } from '../database/database';
+import { withBytea } from '../database/postgres-options';
 import { isUnused } from '../database/unused';
 import { HospitalEntity } from '../hospital/hospital.entity';
 import { formatVkey } from '../ledger/core/vkey';
@@ -26,7 +27,7 @@ export class OperatorError extends Error {
 export async function policyLines(config: Config, url: string): Promise<string[]> {
   assertDatabase(config);
   const keys = new LogKeys(loadKeyFiles(config.keysDir, { create: false }), config);
-  const source = await new DataSource({ ...dataSourceOptions(config.sqlitePath, true), migrationsRun: false }).initialize();
+  const source = await withBytea(new DataSource({ ...dataSourceOptions(config, true), migrationsRun: false })).initialize();
   try {
     const hospitals = await source.getRepository(HospitalEntity).find({ order: { id: 'ASC' } });
     const lines = ['# Compare these keys by another way (telephone, paper) before you trust them.'];

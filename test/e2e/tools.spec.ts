@@ -26,7 +26,7 @@ async function audit(options: AuditOptions = {}) {
 
 /** As somebody who owns the file: without the triggers, whose text is given back. */
 async function asOwner<T>(work: (database: DataSource) => Promise<T>): Promise<T> {
-  const database = await new DataSource({ ...dataSourceOptions(world.foundations.config.sqlitePath), migrationsRun: false }).initialize();
+  const database = await new DataSource({ ...dataSourceOptions(world.foundations.config), migrationsRun: false }).initialize();
   try {
     const triggers = await database.query<{ name: string; sql: string }[]>(`SELECT name, sql FROM sqlite_master WHERE type = 'trigger'`);
     for (const { name } of triggers) await database.query(`DROP TRIGGER "${name}"`);

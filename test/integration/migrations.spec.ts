@@ -8,7 +8,7 @@ let dir: string;
 let source: DataSource;
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'bjwt-ehr-migrations-'));
-  source = await new DataSource(dataSourceOptions(join(dir, 'ehr.sqlite'))).initialize();
+  source = await new DataSource(dataSourceOptions({ sqlitePath: join(dir, 'ehr.sqlite'), postgres: null })).initialize();
 });
 afterEach(async () => {
   await source.destroy();

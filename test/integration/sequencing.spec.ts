@@ -23,7 +23,12 @@ describe('sequencing, held against the slow reference tree', () => {
   beforeEach(async () => {
     dir = mkdtempSync(join(tmpdir(), 'bjwt-ehr-log-'));
     const file = join(dir, 'log.sqlite');
-    database = new Database(await openDataSources(dataSourceOptions(file), dataSourceOptions(file, true)));
+    database = new Database(
+      await openDataSources(
+        dataSourceOptions({ sqlitePath: file, postgres: null }),
+        dataSourceOptions({ sqlitePath: file, postgres: null }, true),
+      ),
+    );
     for (const id of [1, 2])
       await database.transaction((tx) => beginLog(tx, { hospitalId: `hospital ${id}`, incarnation: 1, origin: `log/${id}` }));
   });
@@ -101,8 +106,8 @@ describe('sequencing, held against the slow reference tree', () => {
   test('two who sequence at once: one of them fails at the compare-and-set, or waits; no index is given twice', async () => {
     const file = join(dir, 'log.sqlite');
     const other = new Database({
-      writer: await new DataSource(dataSourceOptions(file)).initialize(),
-      reader: await new DataSource(dataSourceOptions(file, true)).initialize(),
+      writer: await new DataSource(dataSourceOptions({ sqlitePath: file, postgres: null })).initialize(),
+      reader: await new DataSource(dataSourceOptions({ sqlitePath: file, postgres: null }, true)).initialize(),
     });
     await queueAll(1, randomEntries(1_000));
     const drain = async (from: Database): Promise<void> => {

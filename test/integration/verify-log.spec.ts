@@ -26,7 +26,7 @@ const trust = { policyFor: () => ({ ...parsePolicy('quorum none\n'), logs: [{ ke
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'bjwt-ehr-log-'));
-  source = await new DataSource(dataSourceOptions(join(dir, 'ehr.sqlite'))).initialize();
+  source = await new DataSource(dataSourceOptions({ sqlitePath: join(dir, 'ehr.sqlite'), postgres: null })).initialize();
   await source.runMigrations();
   await source.transaction(async (tx) => {
     const range = CompactRange.empty();

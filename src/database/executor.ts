@@ -1,0 +1,25 @@
+import type { EntityManager, QueryRunner } from 'typeorm';
+
+/** A unit of work: uses only the manager that it is given and awaits nothing slow. */
+export type Work<T> = (tx: EntityManager) => Promise<T>;
+
+/** Runs units of work, each atomic for itself and durable when it is acknowledged. */
+export interface Executor {
+  /** Resolves with the unit's value after the commit is durable. */
+  run<T>(work: Work<T>): Promise<T>;
+  /** Calls `effect` after the commit of the unit that is running now; never when it is rolled back. */
+  afterCommit(effect: () => void): void;
+  /** Runs `work` on a connection on which no transaction is open. It must leave none behind. */
+  between<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T>;
+  /** Resolves when nothing waits any more. */
+  idle(): Promise<void>;
+}
+
+/** The unit is durable, so an effect that fails must neither refuse it nor stop those that wait behind it. */
+export function runEffect(effect: () => void): void {
+  try {
+    effect();
+  } catch (error) {
+    process.emitWarning(`An effect after a commit failed: ${error instanceof Error ? error.name : 'unknown'}`);
+  }
+}
