@@ -7,6 +7,7 @@ import { Clock } from '../common/clock';
 import { idTime, newId } from '../common/ids';
 import { LOGS, type Logs } from '../common/logger';
 import { Database } from '../database/database';
+import { RunAgain } from '../database/executor';
 import { insertRow } from '../database/rows';
 import type { AuditAction } from './actions';
 import { AuditEventEntity } from './audit-event.entity';
@@ -42,6 +43,9 @@ export type AuditEvent = Readonly<Omit<AuditEventEntity, 'actorRole'> & { actorR
 /** Writes the trail. The same transaction carries the row and the act. */
 @Injectable()
 export class AuditService {
+  /** Rows are sealed up to this instant by a process whose clock is before ours; 0 when there is none. */
+  private sealedUntil = 0;
+
   /** Requests of this process that have a row. */
   private readonly noted = new LRUCache<string, true>({ max: REMEMBERED });
 
@@ -53,15 +57,17 @@ export class AuditService {
 
   /** Appends one row; after the commit the same row goes to the audit log file (R20). */
   async append(tx: EntityManager, entry: AuditEntry): Promise<void> {
-    let row = this.toRow(entry);
+    const row = this.toRow(entry);
     try {
       await insertRow(tx, AuditEventEntity, row);
     } catch (error) {
       if (!(error instanceof Error && error.message.includes(SEALED_ABOVE))) throw error;
       // This process's clock is behind that of the process whose rows were sealed: ids follow the trail, `at` stays what the clock said.
-      const [newest] = await tx.getRepository(AuditEventEntity).find({ select: { id: true }, order: { id: 'DESC' }, take: 1 });
-      row = { ...row, id: newId(Math.max(row.at, (newest ? idTime(newest.id) : 0) + 1)) };
-      await insertRow(tx, AuditEventEntity, row);
+      const [newest] = await this.database.reader
+        .getRepository(AuditEventEntity)
+        .find({ select: { id: true }, order: { id: 'DESC' }, take: 1 });
+      this.sealedUntil = newest ? idTime(newest.id) : 0;
+      throw new RunAgain();
     }
     this.database.afterCommit(() => {
       this.noted.set(row.requestId, true);
@@ -86,7 +92,7 @@ export class AuditService {
   private toRow(entry: AuditEntry): AuditEventEntity {
     const at = this.clock.now();
     return {
-      id: newId(at),
+      id: newId(Math.max(at, this.sealedUntil + 1)),
       at,
       action: entry.action,
       outcome: entry.outcome,

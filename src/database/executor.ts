@@ -3,6 +3,11 @@ import type { EntityManager, QueryRunner } from 'typeorm';
 /** A unit of work: uses only the manager that it is given and awaits nothing slow. */
 export type Work<T> = (tx: EntityManager) => Promise<T>;
 
+/** Thrown by a unit that has learnt what will let it succeed: nothing of it is stored, and it runs once more from its beginning. */
+export class RunAgain extends Error {
+  override readonly name = 'RunAgain';
+}
+
 /** Runs units of work, each atomic for itself and durable when it is acknowledged. */
 export interface Executor {
   /** Resolves with the unit's value after the commit is durable. */

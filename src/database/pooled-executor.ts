@@ -1,18 +1,27 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { ApiError } from '../common/errors';
+import { OneAtATime } from '../common/one-at-a-time';
 import { errorCode } from './busy';
-import { type Executor, runEffect, type Work } from './executor';
+import { type Executor, RunAgain, runEffect, type Work } from './executor';
 import { unitRunner } from './unit-runner';
 
-/** serialization_failure and deadlock_detected: the unit did nothing, and can run again. */
-const AGAIN = ['40001', '40P01'];
+/**
+ * serialization_failure, deadlock_detected, unique_violation: the unit did nothing, and can run again. The last one is what PostgreSQL says to the second of
+ * two who insert one key at the same moment, also where a reader before would have seen the first.
+ */
+const CONFLICTS = ['40001', '40P01', '23505'];
 const ATTEMPTS = 12;
+/** Any number that nobody else uses for an advisory lock in this database. */
+const RETRYING = 4_207_849_485;
 /** The longest import takes a few seconds. */
+const SOON = { headers: { 'retry-after': '1' } };
 const UNIT_MS = 30_000;
 const MAX_RUNNING = 4096;
-const LONGEST_PAUSE_MS = 200;
+
+function isConflict(error: unknown): boolean {
+  return error instanceof RunAgain || CONFLICTS.includes(errorCode(error));
+}
 
 interface Unit {
   effects: (() => void)[];
@@ -26,12 +35,12 @@ interface Unit {
 export class PooledExecutor implements Executor {
   private readonly units = new AsyncLocalStorage<Unit>();
   private readonly running = new Set<Promise<unknown>>();
+  private readonly again = new OneAtATime(MAX_RUNNING);
 
   constructor(private readonly source: DataSource) {}
 
   run<T>(work: Work<T>): Promise<T> {
-    if (this.running.size >= MAX_RUNNING)
-      return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', { headers: { 'retry-after': '1' } }));
+    if (this.running.size >= MAX_RUNNING) return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', SOON));
     const done = this.insist(work);
     this.running.add(done);
     const forget = () => void this.running.delete(done);
@@ -58,15 +67,32 @@ export class PooledExecutor implements Executor {
     while (this.running.size > 0) await Promise.allSettled([...this.running]);
   }
 
+  /** At first side by side with all others. Who met another there goes through a lane in which one runs at a time, in all processes. */
   private async insist<T>(work: Work<T>): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await this.attempt(work);
-      } catch (error) {
-        if (!AGAIN.includes(errorCode(error))) throw error;
-        if (attempt === ATTEMPTS) throw new ApiError('unavailable', 'Too many others write the same', { headers: { 'retry-after': '1' } });
+    try {
+      return await this.attempt(work);
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+    }
+    return this.again.run(() => this.alone(work));
+  }
+
+  private async alone<T>(work: Work<T>): Promise<T> {
+    const lane = this.source.createQueryRunner();
+    try {
+      await lane.query('SELECT pg_advisory_lock($1)', [RETRYING]);
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await this.attempt(work);
+        } catch (error) {
+          if (!isConflict(error)) throw error;
+          if (attempt === ATTEMPTS)
+            throw errorCode(error) === '23505' ? error : new ApiError('unavailable', 'Too many others write the same', SOON);
+        }
       }
-      await sleep(Math.random() * Math.min(2 ** attempt, LONGEST_PAUSE_MS));
+    } finally {
+      await lane.query('SELECT pg_advisory_unlock($1)', [RETRYING]).catch(() => undefined);
+      await lane.release();
     }
   }
 
@@ -93,7 +119,7 @@ async function inTime<T>(runner: QueryRunner, work: Work<T>): Promise<T> {
   const { manager, close } = unitRunner(runner);
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new ApiError('unavailable', 'The write took too long', { headers: { 'retry-after': '1' } })), UNIT_MS);
+    timer = setTimeout(() => reject(new ApiError('unavailable', 'The write took too long', SOON)), UNIT_MS);
   });
   try {
     return await Promise.race([work(manager), late]);

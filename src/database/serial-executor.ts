@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { QueryRunner } from 'typeorm';
 import { ApiError } from '../common/errors';
 import { isBusy, PATIENCE_MS, whileBusy } from './busy';
-import { type Executor, runEffect, type Work } from './executor';
+import { type Executor, RunAgain, runEffect, type Work } from './executor';
 import { unitRunner } from './unit-runner';
 
 /** What must run while no transaction is open. */
@@ -101,7 +101,7 @@ export class SerialExecutor implements Executor {
   }
 
   /** Runs one unit in its savepoint; the returned function tells its caller, and is called only after the commit. */
-  private async runUnit(unit: Unit): Promise<() => void> {
+  private async runUnit(unit: Unit, isAgain = false): Promise<() => void> {
     await this.runner.startTransaction();
     this.current = unit;
     try {
@@ -113,7 +113,8 @@ export class SerialExecutor implements Executor {
       };
     } catch (error) {
       await this.runner.rollbackTransaction();
-      return () => unit.reject(error);
+      unit.effects.length = 0;
+      return error instanceof RunAgain && !isAgain ? this.runUnit(unit, true) : () => unit.reject(error);
     } finally {
       this.current = undefined;
     }

@@ -10,6 +10,7 @@ import { readConfig } from '../../src/config/config';
 import { VerificationService } from '../../src/ledger/verification.service';
 import { ApiClient } from './api-client';
 import { TestClock } from './test-clock';
+import { dropStore, newStore } from './test-store';
 
 /** The production application on a scratch folder, listening on a free port of the loopback interface. */
 export interface TestApp {
@@ -43,7 +44,8 @@ export async function startTestApp(
   settings: Record<string, string> = {},
   dir = mkdtempSync(join(tmpdir(), 'bjwt-ehr-')),
 ): Promise<TestApp> {
-  const foundations = await openFoundations(readConfig({ ...TEST_SETTINGS, DATA_DIR: dir, ...settings }));
+  const store = settings['DATABASE_URL'] === undefined ? await newStore() : {};
+  const foundations = await openFoundations(readConfig({ ...TEST_SETTINGS, ...store, DATA_DIR: dir, ...settings }));
   const clock = new TestClock();
   const app = await createApp(foundations);
   // The clock is one object for all services; its `now` is what a test moves.
@@ -69,6 +71,7 @@ export async function startTestApp(
     },
     async close() {
       await app.close();
+      await dropStore(foundations.config.postgres?.url);
       rmSync(dir, { recursive: true, force: true });
     },
   };
