@@ -41,9 +41,11 @@ export class RevocationsService implements OnApplicationBootstrap, OnApplication
 
   async onApplicationBootstrap(): Promise<void> {
     await this.poll();
-    this.timer = setInterval(() => {
+    const pollOrTell = () => {
       this.poll().catch((error: unknown) => this.logs.app.error({ err: describeError(error) }, 'revocations cannot be read'));
-    }, POLL_MS);
+    };
+    this.database.peers.onTold(({ about }) => about === 'revoked' && pollOrTell());
+    this.timer = setInterval(pollOrTell, POLL_MS);
     this.timer.unref();
   }
 
@@ -56,7 +58,10 @@ export class RevocationsService implements OnApplicationBootstrap, OnApplication
     const now = this.clock.now();
     const notBefore = Math.max(now, this.notBefore.get(subject) ?? 0) + 1;
     await tx.getRepository(RevocationEntity).upsert({ subject, notBefore, updatedAt: now }, ['subject']);
-    this.database.afterCommit(() => this.learn(subject, notBefore));
+    this.database.afterCommit(() => {
+      this.learn(subject, notBefore);
+      this.database.peers.tell({ about: 'revoked' });
+    });
   }
 
   /** The epoch for a token issued now: never one that is void already. */

@@ -1,7 +1,9 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import type { Executor, Work } from './executor';
+import { NoPeers, type Peers, PostgresPeers } from './peers';
 import { PooledExecutor } from './pooled-executor';
+import { clientOptions } from './postgres-options';
 import { purgeDeleted } from './purge';
 import { SerialExecutor } from './serial-executor';
 
@@ -16,14 +18,16 @@ export interface DataSources {
 export class Database implements OnApplicationShutdown {
   /** Reads of committed data that need not wait for writers. The connection refuses writes. */
   readonly reader: EntityManager;
+  /** Other processes on the same database. */
+  readonly peers: Peers;
   private readonly executor: Executor;
 
   constructor(private readonly sources: DataSources) {
     this.reader = sources.reader.manager;
-    this.executor =
-      sources.writer.options.type === 'postgres'
-        ? new PooledExecutor(sources.writer)
-        : new SerialExecutor(sources.writer.createQueryRunner());
+    const { options } = sources.writer;
+    const isPostgres = options.type === 'postgres';
+    this.peers = isPostgres ? new PostgresPeers(clientOptions(options)) : new NoPeers();
+    this.executor = isPostgres ? new PooledExecutor(sources.writer) : new SerialExecutor(sources.writer.createQueryRunner());
   }
 
   /**
@@ -49,6 +53,7 @@ export class Database implements OnApplicationShutdown {
 
   async onApplicationShutdown(): Promise<void> {
     await this.executor.idle();
+    await this.peers.close();
     await this.sources.reader.destroy();
     await this.sources.writer.destroy();
   }

@@ -1,4 +1,4 @@
-import { types } from 'pg';
+import { type ClientConfig, types } from 'pg';
 import type { DataSource } from 'typeorm';
 import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
@@ -32,6 +32,11 @@ export function postgresOptions(
       idle_in_transaction_session_timeout: STATEMENT_MS,
     },
   };
+}
+
+/** The same for a connection beside the pools. */
+export function clientOptions({ url, password }: PostgresDataSourceOptions): ClientConfig {
+  return { ...(url !== undefined && { connectionString: url }), ...(typeof password === 'string' && { password }) };
 }
 
 /** Entities say `blob` for bytes, whatever the database: this lets PostgreSQL understand it. To be called before `initialize`. */

@@ -84,7 +84,7 @@ export class ScrubService implements OnApplicationBootstrap, BeforeApplicationSh
   private async run(): Promise<void> {
     while (!this.stop.signal.aborted) {
       try {
-        await this.wholeCycle(this.database.reader);
+        if (await this.database.peers.leads()) await this.wholeCycle(this.database.reader);
       } catch (error) {
         if (!(error instanceof Stopped)) this.logs.app.error({ err: error }, 'scrub');
       }

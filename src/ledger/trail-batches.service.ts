@@ -15,6 +15,8 @@ import { newestTrailBatch, trailLeaves } from './trail-batches';
 
 /** Most rows of one batch; when more wait, several batches follow each other. */
 export const MAX_BATCH_ROWS = 10_000;
+/** How soon a process looks again whether the one that seals the trail is still there. */
+const FOLLOW_MS = 5_000;
 /** How often to begin anew when another process was faster. */
 const TRIES = 3;
 
@@ -70,7 +72,8 @@ export class TrailBatchesService implements OnApplicationBootstrap, BeforeApplic
         // A clock that was set back must not stop this: an instant in the future counts as long ago.
         const age = newest ? this.clock.now() - newest.madeAt : Infinity;
         if (age >= 0 && age < everyMs) pause = everyMs - age;
-        else await this.sealAll();
+        else if (await this.database.peers.leads()) await this.sealAll();
+        else pause = Math.min(everyMs, FOLLOW_MS);
       } catch (error) {
         this.logs.app.error({ err: error }, 'the trail is not sealed');
       }

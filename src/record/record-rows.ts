@@ -51,7 +51,9 @@ function contentMisfits(row: RecordEntity, block: OpenedBlock, payload: Buffer):
 type Row = Pick<RecordEntity, 'id' | 'patientId' | 'status' | 'height' | 'blockHash' | 'sealedAt' | 'version'>;
 
 /** Only the columns that are compared: a verification reads every row there is. One text for any number of ids, so that it is compiled once. */
-const rowsAmong = (ids: string): string => `SELECT r."id" AS "id", r."patientId" AS "patientId", r."status" AS "status", r."height" AS "height",
+const rowsAmong = (
+  ids: string,
+): string => `SELECT r."id" AS "id", r."patientId" AS "patientId", r."status" AS "status", r."height" AS "height",
   r."blockHash" AS "blockHash", r."sealedAt" AS "sealedAt", r."version" AS "version" FROM ${ids} JOIN "record" r ON r."id" = i."value"`;
 const ROWS = { sqlite: rowsAmong('json_each(?) i'), postgres: rowsAmong('json_array_elements_text(?::json) i("value")') };
 

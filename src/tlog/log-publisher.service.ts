@@ -4,6 +4,7 @@ import { Clock } from '../common/clock';
 import { LOGS, type Logs } from '../common/logger';
 import { CONFIG, type Config } from '../config/config';
 import { Database } from '../database/database';
+import type { News } from '../database/peers';
 import { checkpointText } from '../ledger/core/checkpoint';
 import { formatNote, signNote } from '../ledger/core/note';
 import { type LogWork, newestCheckpoint, storeCheckpoint, workOf } from './checkpoint-store';
@@ -66,6 +67,7 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
   /** Before the first request is answered: a log that was rolled back must not take an entry. */
   async onApplicationBootstrap(): Promise<void> {
     await Promise.all((await workOf(this.database.reader)).map((work) => this.examine(work)));
+    this.database.peers.onTold((news) => this.hear(news));
     this.running = this.run();
   }
 
@@ -99,6 +101,7 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
   /** Adds to the count until the next look. */
   queued(logId: number): void {
     this.backlogs.set(logId, this.backlogOf(logId) + 1);
+    if (!this.nudged) this.database.peers.tell({ about: 'queued' });
     this.nudge();
   }
 
@@ -107,9 +110,10 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
       this.nudged = false;
       let pause = TICK_MS;
       try {
+        const leads = await this.database.peers.leads();
         for (const work of await workOf(this.database.reader)) {
           if (this.stopped) return;
-          pause = Math.min(pause, await this.advanceOrTell(work));
+          pause = Math.min(pause, leads ? await this.advanceOrTell(work) : await this.follow(work));
         }
       } catch (error) {
         this.logs.app.error({ err: error }, 'log publisher');
@@ -138,6 +142,19 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
       this.logs.app.error({ err: error, origin: work.origin }, 'log publisher');
       return TICK_MS;
     }
+  }
+
+  /** Another process sequences and signs: this one only knows how far it is. */
+  private async follow(work: LogWork): Promise<number> {
+    this.backlogs.set(work.id, work.pending);
+    if (!this.examined.has(work.id)) await this.examine(work);
+    return TICK_MS;
+  }
+
+  private hear(news: News): void {
+    if (news.about === 'queued') this.nudge();
+    else if (news.about === 'published') this.tellListeners(news);
+    else if (news.about === 'halted') this.halts.set(news.logId, news.halt as Halt);
   }
 
   private async examine(work: LogWork): Promise<void> {
@@ -215,12 +232,18 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   private announce({ logId, size }: Published): void {
+    this.tellListeners({ logId, size });
+    this.database.peers.tell({ about: 'published', logId, size });
+  }
+
+  private tellListeners({ logId, size }: Published): void {
     for (const listener of this.listeners) listener({ logId, size });
   }
 
   private halt(work: LogWork, halt: Halt | null): void {
     if (halt === null) return;
     this.halts.set(work.id, halt);
+    this.database.peers.tell({ about: 'halted', logId: work.id, halt });
     this.logs.app.fatal({ origin: work.origin, halt }, 'the log is halted: nothing is sealed or signed in it until its operator acts');
   }
 }

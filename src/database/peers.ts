@@ -1,0 +1,108 @@
+import { randomUUID } from 'node:crypto';
+import { Client, type ClientConfig } from 'pg';
+
+/** What processes on one database tell each other. Told again it must do no harm, and it may be lost: who needs to know looks for itself too, if later. */
+export type News =
+  | { readonly about: 'queued' }
+  | { readonly about: 'revoked' }
+  | { readonly about: 'published'; readonly logId: number; readonly size: number }
+  | { readonly about: 'halted'; readonly logId: number; readonly halt: string };
+
+/** The other processes on the same database. */
+export interface Peers {
+  /** Whether this process does what one of them does for all: the first to ask, until it ends. */
+  leads(): Promise<boolean>;
+  tell(news: News): void;
+  onTold(listener: (news: News) => void): void;
+  close(): Promise<void>;
+}
+
+/** A SQLite file has one server. Where a test starts two, each step of what both do is safe, for it is one transaction. */
+export class NoPeers implements Peers {
+  leads(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
+  tell(): void {
+    // nobody listens
+  }
+  onTold(): void {
+    // nobody tells
+  }
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+const CHANNEL = 'bjwt_ehr';
+/** Any number that nobody else uses for an advisory lock in this database. */
+const LEADING = 4_207_849_486;
+
+/**
+ * PostgreSQL: a connection of its own that listens (`LISTEN`) and holds the leader's advisory lock. When it breaks, leadership is over, for the lock went
+ * with it; the next question connects again.
+ */
+export class PostgresPeers implements Peers {
+  private readonly listeners: ((news: News) => void)[] = [];
+  private connecting: Promise<Client> | undefined;
+  private leading: Client | undefined;
+  private closed = false;
+  /** So that this process does not hear itself. */
+  private readonly self = randomUUID();
+
+  constructor(private readonly store: ClientConfig) {
+    this.connection().catch(() => undefined);
+  }
+
+  async leads(): Promise<boolean> {
+    const client = await this.connection();
+    if (this.leading === client) return true;
+    const answer = await client.query<{ led: boolean }>('SELECT pg_try_advisory_lock($1) AS led', [LEADING]);
+    if (answer.rows[0]?.led === true) this.leading = client;
+    return this.leading === client;
+  }
+
+  tell(news: News): void {
+    this.connection()
+      .then((client) => client.query('SELECT pg_notify($1, $2)', [CHANNEL, JSON.stringify({ from: this.self, news })]))
+      .catch(() => undefined);
+  }
+
+  onTold(listener: (news: News) => void): void {
+    this.listeners.push(listener);
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.connecting?.then((client) => client.end()).catch(() => undefined);
+  }
+
+  private connection(): Promise<Client> {
+    return (this.connecting ??= this.connect());
+  }
+
+  private async connect(): Promise<Client> {
+    const client = new Client({ ...this.store, keepAlive: true });
+    const over = () => {
+      if (this.leading === client) this.leading = undefined;
+      this.connecting = undefined;
+    };
+    client.on('error', over);
+    client.on('end', over);
+    client.on('notification', ({ payload }) => this.hear(payload));
+    try {
+      if (this.closed) throw new Error('closed');
+      await client.connect();
+      await client.query(`LISTEN ${CHANNEL}`);
+      return client;
+    } catch (error) {
+      over();
+      throw error;
+    }
+  }
+
+  private hear(payload: string | undefined): void {
+    const { from, news } = JSON.parse(payload ?? '{}') as { from?: string; news: News };
+    if (from === this.self) return;
+    for (const listener of this.listeners) listener(news);
+  }
+}
