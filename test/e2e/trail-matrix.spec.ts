@@ -1,3 +1,4 @@
+import { queryRows } from '../../src/database/rows';
 import type { Answer } from '../support/api-client';
 import { openRaw, type RawDatabase } from '../support/raw-database';
 import { RoleScene } from '../support/role-requests';
@@ -51,8 +52,8 @@ const TWO_ACTS: Readonly<Record<string, readonly string[]>> = {
 };
 
 function rowsOf(answer: Answer): Promise<TrailRow[]> {
-  const { reader } = scene.world.foundations.sources;
-  return reader.query<TrailRow[]>('SELECT * FROM audit_event WHERE "requestId" = ?', [answer.headers.get('x-request-id')]);
+  const { manager } = scene.world.foundations.sources.reader;
+  return queryRows<TrailRow>(manager, 'SELECT * FROM audit_event WHERE "requestId" = ?', [answer.headers.get('x-request-id')]);
 }
 
 const named = (rows: readonly RoleRow[]) => rows.map((row) => [`${row.route}${row.about ? ` (${row.about})` : ''}`, row] as const);

@@ -1,18 +1,20 @@
 import type Database from 'better-sqlite3';
 import { sqliteDriver } from '../../src/database/sqlite-options';
+import { type RawDatabase, RawPostgres } from './raw-postgres';
 import type { TestApp } from './test-app';
 
-export type RawDatabase = Database.Database;
+export type { RawDatabase };
 type Row = Record<string, unknown>;
 
 const driver = () => sqliteDriver() as typeof Database;
 
 /** A connection beside the server's own: what somebody has who holds the database file. */
-export function openRaw(app: TestApp): RawDatabase {
-  return openRawFile(app.foundations.config.sqlitePath);
+export function openRaw({ foundations }: Pick<TestApp, 'foundations'>): RawDatabase {
+  const { postgres, sqlitePath } = foundations.config;
+  return postgres ? new RawPostgres(postgres.url) : openRawFile(sqlitePath);
 }
 
-export function openRawFile(file: string): RawDatabase {
+export function openRawFile(file: string): Database.Database {
   return new (driver())(file);
 }
 
@@ -48,26 +50,38 @@ export async function tamper(
   check: () => Promise<void>,
 ): Promise<void> {
   const db = openRaw(app);
-  const triggers = rows<{ name: string; sql: string }>(
-    db,
-    `SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (${tables.map(() => '?').join()})`,
-    ...tables,
-  );
-  for (const { name } of triggers) db.exec(`DROP TRIGGER "${name}"`);
-  for (const table of tables) db.exec(`CREATE TEMP TABLE "keep_${table}" AS SELECT * FROM main."${table}"`);
+  const restoreTriggers = withoutTriggers(db, tables);
+  for (const table of tables) db.exec(`CREATE TEMP TABLE "keep_${table}" AS SELECT * FROM "${table}"`);
   try {
     db.transaction(change)(db);
     await check();
   } finally {
     db.transaction(() => {
       for (const table of tables) {
-        db.exec(`DELETE FROM main."${table}"`);
-        db.exec(`INSERT INTO main."${table}" SELECT * FROM "keep_${table}"`);
+        db.exec(`DELETE FROM "${table}"`);
+        db.exec(`INSERT INTO "${table}" SELECT * FROM "keep_${table}"`);
       }
-      for (const { sql } of triggers) db.exec(sql);
+      restoreTriggers();
     })();
     db.close();
   }
+}
+
+/** Takes the triggers of these tables away; the returned function brings them back. */
+function withoutTriggers(db: RawDatabase, tables: readonly string[]): () => void {
+  if (db instanceof RawPostgres) {
+    db.withoutTriggers(tables, true);
+    return () => db.withoutTriggers(tables, false);
+  }
+  const triggers = rows<{ name: string; sql: string }>(
+    db,
+    `SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (${tables.map(() => '?').join()})`,
+    ...tables,
+  );
+  for (const { name } of triggers) db.exec(`DROP TRIGGER "${name}"`);
+  return () => {
+    for (const { sql } of triggers) db.exec(sql);
+  };
 }
 
 /** What the publisher of the logs looks at by itself. */

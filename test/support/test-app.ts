@@ -10,7 +10,7 @@ import { readConfig } from '../../src/config/config';
 import { VerificationService } from '../../src/ledger/verification.service';
 import { ApiClient } from './api-client';
 import { TestClock } from './test-clock';
-import { dropStore, newStore } from './test-store';
+import { dropStore, storeOf } from './test-store';
 
 /** The production application on a scratch folder, listening on a free port of the loopback interface. */
 export interface TestApp {
@@ -44,7 +44,7 @@ export async function startTestApp(
   settings: Record<string, string> = {},
   dir = mkdtempSync(join(tmpdir(), 'bjwt-ehr-')),
 ): Promise<TestApp> {
-  const store = settings['DATABASE_URL'] === undefined ? await newStore() : {};
+  const store = settings['DATABASE_URL'] === undefined ? await storeOf(dir) : {};
   const foundations = await openFoundations(readConfig({ ...TEST_SETTINGS, ...store, DATA_DIR: dir, ...settings }));
   const clock = new TestClock();
   const app = await createApp(foundations);
@@ -71,7 +71,7 @@ export async function startTestApp(
     },
     async close() {
       await app.close();
-      await dropStore(foundations.config.postgres?.url);
+      await dropStore(dir);
       rmSync(dir, { recursive: true, force: true });
     },
   };

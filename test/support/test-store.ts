@@ -1,21 +1,27 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 
+/** Set by the global set-up of the PostgreSQL suites. */
+const ADMIN = 'TEST_POSTGRES';
 /** Whether this run is about PostgreSQL; else each test app has a SQLite file of its own. */
-export const onPostgres = process.env['TEST_POSTGRES'] !== undefined;
+export const onPostgres = process.env[ADMIN] !== undefined;
+
+/** Databases by data folder: an app that starts again on a folder finds its data again. */
+const names = new Map<string, string>();
 
 /** Settings that give an app a store of its own. */
-export async function newStore(): Promise<Record<string, string>> {
-  const admin = process.env['TEST_POSTGRES'];
+export async function storeOf(dir: string): Promise<Record<string, string>> {
+  const admin = process.env[ADMIN];
   if (admin === undefined) return {};
-  const name = `ehr_${randomBytes(8).toString('hex')}`;
-  await asAdmin(admin, `CREATE DATABASE ${name}`);
+  const known = names.get(dir);
+  const name = known ?? `ehr_${randomBytes(8).toString('hex')}`;
+  if (known === undefined) await asAdmin(admin, `CREATE DATABASE ${name}`);
+  names.set(dir, name);
   return { DATABASE_URL: admin.replace('/postgres?', `/${name}?`) };
 }
 
-export async function dropStore(url: string | undefined): Promise<void> {
-  const admin = process.env['TEST_POSTGRES'];
-  const name = /\/(ehr_[0-9a-f]{16})\?/.exec(url ?? '')?.[1];
+export async function dropStore(dir: string): Promise<void> {
+  const [admin, name] = [process.env[ADMIN], names.get(dir)];
   if (admin !== undefined && name !== undefined) await asAdmin(admin, `DROP DATABASE ${name} WITH (FORCE)`);
 }
 
