@@ -1,0 +1,45 @@
+import { Injectable } from '@nestjs/common';
+import { type EntityManager, IsNull, Not } from 'typeorm';
+import { insertRow, selectRows, updateRows } from '../database/rows';
+import { AccountEntity } from './account.entity';
+
+/** The only reader and writer of single account rows. */
+@Injectable()
+export class AccountStore {
+  /** The account whose unique column has this value. */
+  async find<K extends 'id' | 'usernameIndex' | 'codeHash'>(
+    manager: EntityManager,
+    column: K,
+    value: NonNullable<AccountEntity[K]>,
+  ): Promise<AccountEntity | null> {
+    return (await selectRows(manager, AccountEntity, column, [value]))[0] ?? null;
+  }
+
+  /** Those of these accounts that exist, in no order. */
+  findAll(manager: EntityManager, ids: readonly string[]): Promise<AccountEntity[]> {
+    return selectRows(manager, AccountEntity, 'id', [...new Set(ids)]);
+  }
+
+  async isTaken(manager: EntityManager, usernameIndex: Buffer): Promise<boolean> {
+    return (await this.find(manager, 'usernameIndex', usernameIndex)) !== null;
+  }
+
+  hasFounder(manager: EntityManager): Promise<boolean> {
+    return manager.getRepository(AccountEntity).existsBy({ role: 'ADMIN' });
+  }
+
+  /** Whether another founder than this one can sign in. */
+  hasOtherFounder(manager: EntityManager, id: string): Promise<boolean> {
+    return manager.getRepository(AccountEntity).existsBy({ hospitalId: IsNull(), status: 'ACTIVE', role: 'ADMIN', id: Not(id) });
+  }
+
+  insert(tx: EntityManager, row: AccountEntity): Promise<void> {
+    return insertRow(tx, AccountEntity, row);
+  }
+
+  /** Writes `changes` into a row that was read in the same transaction; returns the row as it is then. */
+  async update(tx: EntityManager, row: AccountEntity, changes: Partial<Omit<AccountEntity, 'id'>>): Promise<AccountEntity> {
+    await updateRows<AccountEntity>(tx, AccountEntity, { id: row.id }, changes);
+    return { ...row, ...changes };
+  }
+}
