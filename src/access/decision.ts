@@ -38,6 +38,7 @@ export const CEILING: Readonly<Record<ChartAction, readonly Role[]>> = {
   'record.update': ['DOCTOR'],
   'record.delete': ['HOSPITAL', 'DOCTOR'],
   'record.seal': ['DOCTOR'],
+  'record.attest': ['DOCTOR'],
   'record.correct': ['DOCTOR'],
   'record.import': ['HOSPITAL', 'DOCTOR'],
   'attachment.add': ['DOCTOR'],
@@ -73,7 +74,7 @@ const CONSENTED_AS: Partial<Record<ChartAction, ChartAction>> = {
 export const AFTER_ERASURE: readonly ChartAction[] = ['chain.read', 'chain.verify', 'chain.export', 'erasure.list', 'erasure.certificate'];
 
 /** Acts on a draft that only its author does. */
-const AUTHOR_ONLY: readonly ChartAction[] = ['record.update', 'record.seal', 'attachment.add'];
+const AUTHOR_ONLY: readonly ChartAction[] = ['record.update', 'record.seal', 'record.attest', 'attachment.add'];
 
 const say = (id: string, sentence: string): DecidingRule => ({ id, sentence });
 

@@ -28,7 +28,10 @@ export const SYSTEM_ACTIONS = [
   'trail.read',
   'key.register',
   'key.revoke',
+  'key.list',
   'request.replay',
+  /** Refused before anything was done that has an action of its own: the role never does this, no such thing, a conflict. */
+  'request.refuse',
 ] as const;
 export type SystemAction = (typeof SYSTEM_ACTIONS)[number];
 
@@ -42,6 +45,7 @@ export const CHART_ACTIONS = [
   'record.update',
   'record.delete',
   'record.seal',
+  'record.attest',
   'record.correct',
   'record.import',
   'attachment.add',

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
 import { createHash } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
 import type { Actor, Role } from '../common/actor';
@@ -10,6 +11,7 @@ import { insertRow } from '../database/rows';
 import type { AuditAction } from './actions';
 import { AuditEventEntity } from './audit-event.entity';
 
+const REMEMBERED = 10_000;
 /** Words of the trigger that keeps rows out of what is sealed. */
 const SEALED_ABOVE = 'the trail is sealed above this id';
 
@@ -40,6 +42,9 @@ export type AuditEvent = Readonly<Omit<AuditEventEntity, 'actorRole'> & { actorR
 /** Writes the trail. The same transaction carries the row and the act. */
 @Injectable()
 export class AuditService {
+  /** Requests of this process that have a row. */
+  private readonly noted = new LRUCache<string, true>({ max: REMEMBERED });
+
   constructor(
     private readonly database: Database,
     private readonly clock: Clock,
@@ -58,12 +63,24 @@ export class AuditService {
       row = { ...row, id: newId(Math.max(row.at, (newest ? idTime(newest.id) : 0) + 1)) };
       await insertRow(tx, AuditEventEntity, row);
     }
-    this.database.afterCommit(() => this.logs.audit.info(row, row.action));
+    this.database.afterCommit(() => {
+      this.noted.set(row.requestId, true);
+      this.logs.audit.info(row, row.action);
+    });
   }
 
   /** Appends one row as a unit of its own. */
   record(entry: AuditEntry): Promise<void> {
     return this.database.transaction((tx) => this.append(tx, entry));
+  }
+
+  /**
+   * One row for a refusal that has none yet (SEC-95). It names no thing that was asked for: the trail of a hospital must not tell what exists elsewhere.
+   * @param what `controller.method`
+   */
+  async refused(actor: Actor, what: string, reason: string): Promise<void> {
+    if (this.noted.has(actor.requestId)) return;
+    await this.record({ action: 'request.refuse', outcome: 'denied', actor, requestId: actor.requestId, kind: what, reason });
   }
 
   private toRow(entry: AuditEntry): AuditEventEntity {

@@ -3,6 +3,8 @@ import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import type { FastifyRequest } from 'fastify';
 import { createHash } from 'node:crypto';
+import { AuditService } from '../audit/audit.service';
+import { handlerName } from '../audit/refusals.interceptor';
 import { type Actor, IDEMPOTENT_KEY, type IdempotentRequest, PUBLIC_KEY, type Role, ROLES_KEY } from '../common/actor';
 import { ApiError, invalid } from '../common/errors';
 import { bearerToken } from './jwt.strategy';
@@ -66,14 +68,18 @@ export class TokenGuard extends AuthGuard('jwt') {
 /** Refuses every route that names no role of the caller: forgetting the decorator closes the route. */
 @Injectable()
 export class RolesGuard implements CanActivate {
-  constructor(private readonly reflector: Reflector) {}
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly audit: AuditService,
+  ) {}
 
-  canActivate(context: ExecutionContext): boolean {
+  async canActivate(context: ExecutionContext): Promise<boolean> {
     const places = [context.getHandler(), context.getClass()];
     if (this.reflector.getAllAndOverride<boolean | undefined>(PUBLIC_KEY, places)) return true;
     const roles = this.reflector.getAllAndOverride<Role[] | undefined>(ROLES_KEY, places) ?? [];
     const { actor } = context.switchToHttp().getRequest<FastifyRequest>();
-    if (!actor || !roles.includes(actor.role)) throw new ApiError('forbidden');
-    return true;
+    if (actor && roles.includes(actor.role)) return true;
+    if (actor) await this.audit.refused(actor, handlerName(context), 'role');
+    throw new ApiError('forbidden');
   }
 }

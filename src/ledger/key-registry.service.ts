@@ -113,6 +113,8 @@ export class KeyRegistryService {
       const key = byHospital.get(hospitalId)?.get(kid);
       return key ? [toResponse(hospitalId, key)] : []; // what is in no log is no key: a verdict says so
     });
+    const { requestId, hospitalId } = actor;
+    await this.audit.record({ action: 'key.list', outcome: 'ok', actor, requestId, hospitalId, ids: page.items.map((row) => row.id) });
     return { items, nextCursor: page.nextCursor };
   }
 

@@ -79,7 +79,7 @@ export class SealingService {
 
   /** What the author of a draft signs who holds the own key: `seal` takes the signature within ten minutes, as long as the draft stays as it is. */
   prepare(actor: Actor, id: string): Promise<AttestationResponse> {
-    return this.access.prepare(actor, 'record.seal', recordTarget(id), async (tx, grant) => {
+    return this.access.change(actor, 'record.attest', recordTarget(id), async (tx, grant) => {
       const row = await this.records.draft(tx, id, null);
       return toBeSigned(await this.ledger.prepare(tx, grant, await this.finished(tx, grant, row)));
     });
@@ -104,7 +104,7 @@ export class SealingService {
   /** What the author of a correction signs who holds the own key: `correct` takes the signature within ten minutes, with the same correction. */
   prepareCorrection(actor: Actor, id: string, dto: CorrectionDto, resourceText: string | undefined): Promise<AttestationResponse> {
     assertComplete(dto, resourceText);
-    return this.access.prepare(actor, 'record.correct', recordTarget(id), async (tx, grant) => {
+    return this.access.change(actor, 'record.attest', recordTarget(id), async (tx, grant) => {
       const { seal } = await this.amendment(tx, id, dto, resourceText, newId(this.clock.now()));
       return toBeSigned(await this.ledger.prepare(tx, grant, seal));
     });

@@ -407,7 +407,8 @@ test('R7 authentication asks the database nothing, with a fresh token and with a
   try {
     const watched = await statementsOf(async () => {
       for (let round = 0; round < 5; round += 1) {
-        expect((await patient.api.get('/doctors/me/worklist')).status).toBe(403);
+        // Known, of the right role, and refused by what comes after the guards.
+        expect((await patient.api.get('/patients/me/access-log?limit=0')).status).toBe(400);
         expect((await world.anonymous.withToken(`${hospital.refreshToken}`).get('/auth/me')).status).toBe(401);
         expect((await world.anonymous.get('//.well-known/jwks.json')).status).toBe(200);
       }
@@ -418,6 +419,13 @@ test('R7 authentication asks the database nothing, with a fresh token and with a
     });
     // The watch sees statements: the one of this very answer, and not one beside it.
     expect(served).toEqual([expect.stringMatching(/^SELECT .* FROM "hospital"/)]);
+    const refused = await statementsOf(async () => {
+      expect((await patient.api.get('/doctors/me/worklist')).status).toBe(403);
+    });
+    // Whose role it is not is known without a question; the refusal is on the trail.
+    expect(refused.filter((sql) => !/^(BEGIN|COMMIT|SAVEPOINT|RELEASE)/.test(sql))).toEqual([
+      expect.stringMatching(/^INSERT INTO "audit_event"/),
+    ]);
   } finally {
     await revocations.onApplicationBootstrap();
   }

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Answer } from '../support/api-client';
 import { omit } from '../support/omit';
 import { type Plan, RoleScene } from '../support/role-requests';
-import { type Caller, CALLERS, ROLE_TABLE, type RoleRow } from '../support/role-table';
+import { CALLERS, ROLE_TABLE, type RoleRow } from '../support/role-table';
 import { sealedDiagnosis } from '../support/world';
 
 let scene: RoleScene;
@@ -17,12 +17,6 @@ afterAll(async () => {
 });
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g;
-
-function send(plan: Plan, method: string, caller: Caller): Promise<Answer> {
-  const { anonymous } = scene.world;
-  const client = plan.as?.api ?? (caller === 'nobody' ? anonymous : scene.people[caller].api);
-  return client.send(method, plan.path, plan.body, plan.options);
-}
 
 /** The same request for an id that nobody has, once for each id in the path. Ids in the body follow. */
 function withUnknownIds(plan: Plan): Plan[] {
@@ -47,12 +41,13 @@ async function expectRow({ route, about, expected }: RoleRow): Promise<void> {
     const succeeds = expected[caller] < 400;
     // A refused request changes nothing, so refused callers share one target; one that succeeds gets its own.
     const plan = succeeds ? await scene.plan(route, about, caller) : (shared ??= await scene.plan(route, about, 'nobody'));
-    const answer = await send(plan, method, caller);
+    const answer = await scene.send(method, plan, caller);
     found[caller] = answer.status;
     if (succeeds || answer.status !== expected[caller]) continue;
     expect(answer.headers.get('content-type')).toBe('application/problem+json; charset=utf-8');
     if (expected[caller] === 409) continue;
-    for (const other of withUnknownIds(plan)) expect(withoutRequestId(await send(other, method, caller))).toEqual(withoutRequestId(answer));
+    for (const other of withUnknownIds(plan))
+      expect(withoutRequestId(await scene.send(method, other, caller))).toEqual(withoutRequestId(answer));
   }
   expect(found).toEqual(expected);
 }
@@ -89,7 +84,7 @@ test('SEC-48 SEC-55 no list of a stranger names the patient', async () => {
     if (method !== 'GET') continue;
     for (const caller of strangers) {
       if (row.expected[caller] !== 200) continue;
-      const { text } = await send(await scene.plan(row.route, row.about, caller), method, caller);
+      const { text } = await scene.send(method, await scene.plan(row.route, row.about, caller), caller);
       expect(text).not.toContain(scene.patient);
       expect(text).not.toContain('Ayşe');
     }

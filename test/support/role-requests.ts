@@ -1,6 +1,6 @@
 import { testAuthor } from '../reference/chain-maker';
 import { ForeignLog } from './foreign-log';
-import type { RequestOptions } from './api-client';
+import type { Answer, RequestOptions } from './api-client';
 import { AuthorClient, keyRegistration } from './author-client';
 import type { Caller } from './role-table';
 import {
@@ -61,6 +61,12 @@ export class RoleScene {
     const maker = PLANS[`${route} (${about})`] ?? PLANS[route];
     if (!maker) throw new Error(`no request for ${route}`);
     return Promise.resolve(maker(this, caller, about));
+  }
+
+  /** Sends a plan as the caller, or as whom it names. */
+  send(method: string, plan: Plan, caller: Caller): Promise<Answer> {
+    const client = plan.as?.api ?? (caller === 'nobody' ? this.world.anonymous : this.people[caller].api);
+    return client.send(method, plan.path, plan.body, plan.options);
   }
 
   /** An event about the patient. */
