@@ -6,6 +6,8 @@ import { AccountsService } from './accounts.service';
 import { AccountPage, AccountQuery, AccountResponse, IssueAccountDto, IssuedCodeResponse } from './auth.dto';
 
 const DECIDING: ApiOptions = { problems: ['not_found', 'conflict'] };
+/** What opens an account to somebody: a stolen token must not do it (SEC-45). */
+const OPENING: ApiOptions = { ...DECIDING, recentSignIn: true };
 
 @Controller('accounts')
 @Roles('ADMIN', 'HOSPITAL')
@@ -20,13 +22,13 @@ export class AccountsController {
 
   @Post()
   @Roles('ADMIN')
-  @Api('accounts', 'Issues an account for an auditor or a further founder', IssuedCodeResponse, { status: 201 })
+  @Api('accounts', 'Issues an account for an auditor or a further founder', IssuedCodeResponse, { status: 201, recentSignIn: true })
   issue(@CurrentActor() actor: Actor, @Body() dto: IssueAccountDto): Promise<IssuedCodeResponse> {
     return this.accounts.issueStaffless(actor, dto.role, dto.name);
   }
 
   @Post(':id/approve')
-  @Api('accounts', 'Lets somebody who registered sign in', AccountResponse, DECIDING)
+  @Api('accounts', 'Lets somebody who registered sign in', AccountResponse, OPENING)
   approve(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<AccountResponse> {
     return this.accounts.decide(actor, id, 'approve');
   }
@@ -44,7 +46,7 @@ export class AccountsController {
   }
 
   @Post(':id/unlock')
-  @Api('accounts', 'Opens a login that too many wrong passwords have locked', AccountResponse, DECIDING)
+  @Api('accounts', 'Opens a login that too many wrong passwords have locked', AccountResponse, OPENING)
   unlock(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<AccountResponse> {
     return this.accounts.decide(actor, id, 'unlock');
   }
@@ -56,7 +58,7 @@ export class AccountsController {
   }
 
   @Post(':id/code')
-  @Api('accounts', 'Issues a new one-time code in place of a lost password', IssuedCodeResponse, { status: 201, ...DECIDING })
+  @Api('accounts', 'Issues a new one-time code in place of a lost password', IssuedCodeResponse, { status: 201, ...OPENING })
   code(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<IssuedCodeResponse> {
     return this.accounts.reissue(actor, id);
   }

@@ -8,7 +8,7 @@ import { AccountStore } from './account-store';
 import { AccountsController } from './accounts.controller';
 import { AccountsService } from './accounts.service';
 import { AuthController } from './auth.controller';
-import { isGuessable, RolesGuard, TokenGuard } from './guards';
+import { isGuessable, RecentSignInGuard, RolesGuard, TokenGuard } from './guards';
 import { IdempotencyService } from './idempotency.service';
 import { JwtStrategy } from './jwt.strategy';
 import { LockoutService } from './lockout.service';
@@ -21,7 +21,7 @@ import { TokensService } from './tokens.service';
 
 const MINUTE = 60_000;
 
-/** Guards run in this order for every route: rate limit, token, role. */
+/** Guards run in this order for every route: rate limit, token, role, recent sign-in. */
 @Global()
 @Module({
   imports: [
@@ -51,6 +51,7 @@ const MINUTE = 60_000;
     { provide: APP_GUARD, useClass: ThrottlerGuard },
     { provide: APP_GUARD, useClass: TokenGuard },
     { provide: APP_GUARD, useClass: RolesGuard },
+    { provide: APP_GUARD, useClass: RecentSignInGuard },
   ],
   exports: [AccountsService, IdempotencyService, RegistrationService, RevocationsService, SetupService, TokensService],
 })

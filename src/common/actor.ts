@@ -40,6 +40,9 @@ export const Roles = (...roles: [Role, ...Role[]]) => SetMetadata(ROLES_KEY, rol
 /** Marks a creating route whose answer is kept, so that a retry with the same `Idempotency-Key` has one effect. */
 export const IDEMPOTENT_KEY = 'bjwt:idempotent';
 
+/** Marks a route that needs a recent sign-in: a stolen or forgotten token is not enough (set by `Api`, enforced by a guard). */
+export const RECENT_SIGN_IN_KEY = 'bjwt:recent-sign-in';
+
 /** Opens a route to callers without a token. */
 export const Public = () => SetMetadata(PUBLIC_KEY, true);
 

@@ -10,7 +10,7 @@ import {
   getSchemaPath,
   ApiExtraModels,
 } from '@nestjs/swagger';
-import { IDEMPOTENT_KEY } from './actor';
+import { IDEMPOTENT_KEY, RECENT_SIGN_IN_KEY } from './actor';
 import { PROBLEMS, type ProblemCode } from './errors';
 
 /** One element at fault. */
@@ -42,6 +42,8 @@ export interface ApiOptions {
   problems?: readonly ProblemCode[];
   /** The route creates something and accepts `Idempotency-Key`. */
   idempotent?: boolean;
+  /** The caller must have signed in within the last five minutes: for acts that a stolen token must not do (SEC-45). */
+  recentSignIn?: boolean;
   /** Content type of the success answer when it is not JSON. */
   produces?: string;
 }
@@ -49,6 +51,7 @@ export interface ApiOptions {
 const ALWAYS: readonly ProblemCode[] = ['invalid_request', 'too_many_requests', 'internal_error', 'unavailable'];
 const GUARDED: readonly ProblemCode[] = ['unauthenticated', 'forbidden'];
 const RETRIED: readonly ProblemCode[] = ['idempotency_key_reused'];
+const STALE: readonly ProblemCode[] = ['insufficient_user_authentication'];
 
 function problemResponses(codes: readonly ProblemCode[]): MethodDecorator[] {
   const byStatus = new Map<number, string[]>();
@@ -72,11 +75,18 @@ export function Api(tag: string, summary: string, answer: Type | [Type] | null, 
       : { type: answer };
   return applyDecorators(
     ApiTags(tag),
-    ApiOperation({ summary }),
+    ApiOperation({ summary: options.recentSignIn ? `${summary} (needs a recent sign-in)` : summary }),
     HttpCode(status),
     ApiExtraModels(Problem),
     ApiResponse({ status, description: 'Done', ...body }),
-    ...problemResponses([...ALWAYS, ...(options.open ? [] : GUARDED), ...(options.idempotent ? RETRIED : []), ...(options.problems ?? [])]),
+    ...problemResponses([
+      ...ALWAYS,
+      ...(options.open ? [] : GUARDED),
+      ...(options.recentSignIn ? STALE : []),
+      ...(options.idempotent ? RETRIED : []),
+      ...(options.problems ?? []),
+    ]),
+    ...(options.recentSignIn ? [SetMetadata(RECENT_SIGN_IN_KEY, true)] : []),
     ...(options.open ? [] : [ApiBearerAuth()]),
     ...(options.idempotent
       ? [

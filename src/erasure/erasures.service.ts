@@ -3,7 +3,6 @@ import type { EntityManager } from 'typeorm';
 import { AccessService, type Grant, type Target } from '../access/access.service';
 import { AuditService } from '../audit/audit.service';
 import { AccountsService } from '../auth/accounts.service';
-import { requireRecentSignIn } from '../auth/step-up';
 import type { Actor } from '../common/actor';
 import { Clock, isoTime, isoTimeOrNull } from '../common/clock';
 import { ApiError, notFound } from '../common/errors';
@@ -44,7 +43,6 @@ export class ErasuresService implements OnModuleInit {
   request(actor: Actor, patientId: string, dto: ErasureDto): Promise<ErasureResponse> {
     const { reason } = dto;
     const recordId = dto.recordId ?? null;
-    requireRecentSignIn(actor, this.clock.now());
     const target = recordId === null ? { patientId } : recordOf(patientId, recordId);
     return this.access.change(actor, 'erasure.request', target, async (tx, grant) => {
       if (recordId !== null) await this.records.assertErasable(tx, recordId);
@@ -75,7 +73,6 @@ export class ErasuresService implements OnModuleInit {
 
   /** The second of two different accounts executes it: the answer comes when it is durable, and the bytes are purged if nobody reads an older state. */
   async approve(actor: Actor, id: string): Promise<ErasureResponse> {
-    requireRecentSignIn(actor, this.clock.now());
     const approved = await this.access.change(actor, 'erasure.approve', erasureTarget(id), async (tx, grant) => {
       const row = await this.open(tx, id);
       noteAbout(grant, row);

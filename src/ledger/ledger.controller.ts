@@ -34,6 +34,7 @@ export class LedgerController {
   @Roles('HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
   @Header('content-disposition', 'attachment; filename="chain.json"')
   @Api('ledger', 'A patient’s whole chain with what proves it, to be verified without this server', ChainExportResponse, {
+    recentSignIn: true,
     problems: ['not_found', 'conflict', 'integrity_error'],
   })
   async export(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string, @Query() query: ExportQuery): Promise<StreamableFile> {

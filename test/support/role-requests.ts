@@ -85,6 +85,11 @@ export class RoleScene {
     return caller === 'nobody' ? undefined : login(this.world, this.people[caller].id, this.people[caller].username);
   }
 
+  /** The same person, signed in anew. */
+  again({ id, username, password }: Person): Promise<Person> {
+    return login(this.world, id, username, password);
+  }
+
   /** Another person in the same position, whose password may change. */
   async double(caller: Caller): Promise<Person | undefined> {
     const { founder, hospitalA, hospitalB, doctorA } = this.world;
