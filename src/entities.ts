@@ -2,6 +2,9 @@ import { AuditEventEntity } from './audit/audit-event.entity';
 import { ConsentEntity, ConsentRuleEntity } from './access/consent.entity';
 import { AccountEntity } from './auth/account.entity';
 import { IdempotencyEntity } from './auth/idempotency.entity';
+import { KnownDeviceEntity } from './auth/known-device.entity';
+import { LoginCounterEntity } from './auth/login-counter.entity';
+import { RateCountEntity } from './auth/rate-count.entity';
 import { RefreshTokenEntity, RevocationEntity, SessionEntity } from './auth/session.entity';
 import { cryptoEntities } from './crypto/crypto-entities';
 import { QuestionEntity } from './doctor/question.entity';
@@ -32,6 +35,9 @@ export const entities = [
   RefreshTokenEntity,
   RevocationEntity,
   IdempotencyEntity,
+  KnownDeviceEntity,
+  LoginCounterEntity,
+  RateCountEntity,
   HospitalEntity,
   StaffEntity,
   EnrolmentEntity,

@@ -3,6 +3,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
 import { bearerToken } from './auth/jwt.strategy';
+import { RateGuard } from './auth/rate.guard';
 import { TokensService } from './auth/tokens.service';
 import { ApiError } from './common/errors';
 import { DEFAULT_JSON_LIMITS, JsonTextError, parseStrictJson } from './common/json-text';
@@ -94,7 +95,7 @@ function isImport(route: string): boolean {
 }
 
 /** Guards run after the body was read. Where it may be large, the token is looked at before: reading costs far more than a signature. */
-function setUpLargeBodies(fastify: FastifyInstance, tokens: TokensService): void {
+function setUpLargeBodies(fastify: FastifyInstance, tokens: TokensService, rates: RateGuard): void {
   const admits = (request: FastifyRequest): boolean => {
     const route = request.routeOptions.url ?? '';
     if (!isUpload(route) && !isImport(route)) return true;
@@ -102,7 +103,10 @@ function setUpLargeBodies(fastify: FastifyInstance, tokens: TokensService): void
     return token !== null && tokens.admits(token, request.id);
   };
   fastify.addHook('onRequest', async (request) => {
-    if (!admits(request)) throw new ApiError('unauthenticated');
+    if (!admits(request)) {
+      rates.pass(request); // no guard will see it
+      throw new ApiError('unauthenticated');
+    }
     return Promise.resolve();
   });
 }
@@ -131,7 +135,7 @@ export async function setUpHttp(app: NestFastifyApplication, config: Config): Pr
     void reply.header('x-request-id', request.id).header('cache-control', 'no-store');
     done();
   });
-  setUpLargeBodies(fastify, app.get(TokensService));
+  setUpLargeBodies(fastify, app.get(TokensService), app.get(RateGuard));
   fastify.addHook('onSend', (request, reply, _payload, done) => {
     if (request.actor?.idempotency?.replayed) void reply.header('idempotency-replayed', 'true');
     done();

@@ -7,6 +7,7 @@ export const SYSTEM_ACTIONS = [
   'password.change',
   'account.register',
   'account.issue',
+  'account.propose',
   'account.activate',
   'account.approve',
   'account.reject',
@@ -14,6 +15,7 @@ export const SYSTEM_ACTIONS = [
   'account.unlock',
   'account.close',
   'account.list',
+  'device.forget',
   'hospital.create',
   'staff.list',
   'staff.add',
@@ -77,6 +79,7 @@ export type AuditAction = SystemAction | ChartAction;
 export const ADDING_ACTIONS: readonly AuditAction[] = [
   'account.register',
   'account.issue',
+  'account.propose',
   'hospital.create',
   'staff.add',
   'patient.enrol',

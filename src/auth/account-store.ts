@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { type EntityManager, IsNull, Not } from 'typeorm';
+import { type EntityManager, In, IsNull, Not } from 'typeorm';
 import { insertRow, selectRows, updateRows } from '../database/rows';
-import { AccountEntity } from './account.entity';
+import { AccountEntity, type AccountStatus } from './account.entity';
 
 /** The only reader and writer of single account rows. */
 @Injectable()
@@ -28,9 +28,10 @@ export class AccountStore {
     return manager.getRepository(AccountEntity).existsBy({ role: 'ADMIN' });
   }
 
-  /** Whether another founder than this one can sign in. */
-  hasOtherFounder(manager: EntityManager, id: string): Promise<boolean> {
-    return manager.getRepository(AccountEntity).existsBy({ hospitalId: IsNull(), status: 'ACTIVE', role: 'ADMIN', id: Not(id) });
+  /** Whether there is another founder than this one, who can sign in unless told otherwise. */
+  hasOtherFounder(manager: EntityManager, id: string, statuses: readonly AccountStatus[] = ['ACTIVE']): Promise<boolean> {
+    const others = { hospitalId: IsNull(), status: In(statuses), role: 'ADMIN' as const, id: Not(id) };
+    return manager.getRepository(AccountEntity).existsBy(others);
   }
 
   insert(tx: EntityManager, row: AccountEntity): Promise<void> {

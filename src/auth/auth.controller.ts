@@ -1,4 +1,5 @@
-import { Body, Controller, Delete, Get, Post } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, Post } from '@nestjs/common';
+import { ApiHeader } from '@nestjs/swagger';
 import { type Actor, CurrentActor, Public, Roles } from '../common/actor';
 import { Api } from '../common/api-docs';
 import { IdParam, RequestId } from '../common/params';
@@ -7,6 +8,7 @@ import {
   ActivateDto,
   JwksResponse,
   LoginDto,
+  LoginResponse,
   PasswordDto,
   RefreshDto,
   SessionResponse,
@@ -19,6 +21,10 @@ import { LoginService } from './login.service';
 import { SessionsService } from './sessions.service';
 import { SetupService } from './setup.service';
 import { TokensService } from './tokens.service';
+
+const DEVICE_HEADER = 'x-device-token';
+const DeviceHeader = () =>
+  ApiHeader({ name: 'X-Device-Token', required: false, description: 'The `deviceToken` of the last sign-in on this device' });
 
 @Controller()
 export class AuthController {
@@ -44,9 +50,14 @@ export class AuthController {
   @Post('auth/login')
   @Public()
   @Guessable()
-  @Api('auth', 'Tokens for user name and password', TokenResponse, { open: true, problems: ['invalid_credentials'] })
-  login(@Body() dto: LoginDto, @RequestId() requestId: string): Promise<TokenResponse> {
-    return this.logins.login(dto, requestId);
+  @DeviceHeader()
+  @Api('auth', 'Tokens for user name and password', LoginResponse, { open: true, problems: ['invalid_credentials'] })
+  login(
+    @Body() dto: LoginDto,
+    @RequestId() requestId: string,
+    @Headers(DEVICE_HEADER) deviceToken: string | undefined,
+  ): Promise<LoginResponse> {
+    return this.logins.login(dto, deviceToken, requestId);
   }
 
   @Post('auth/activate')
@@ -77,12 +88,13 @@ export class AuthController {
   @Post('auth/password')
   @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
   @Guessable()
-  @Api('auth', 'Changes the own password and ends all other sessions', null, {
+  @DeviceHeader()
+  @Api('auth', 'Changes the own password, ends all other sessions and forgets all devices', null, {
     status: 204,
     problems: ['invalid_credentials', 'password_unacceptable', 'not_found'],
   })
-  password(@CurrentActor() actor: Actor, @Body() dto: PasswordDto): Promise<void> {
-    return this.logins.changePassword(actor, dto);
+  password(@CurrentActor() actor: Actor, @Body() dto: PasswordDto, @Headers(DEVICE_HEADER) deviceToken: string | undefined): Promise<void> {
+    return this.logins.changePassword(actor, dto, deviceToken);
   }
 
   @Get('auth/me')

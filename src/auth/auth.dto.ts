@@ -17,7 +17,7 @@ export class CredentialsDto {
   username!: string;
 
   /**
-   * At least 15 characters, any script; no rule about kinds of characters.
+   * At least 15 characters, any script; no rule about kinds of characters. Common passwords and those made of user name, names or hospital are refused.
    * @example "violet kettle walks north"
    */
   @IsString()
@@ -112,6 +112,14 @@ export class TokenResponse {
   refreshToken!: string;
 }
 
+export class LoginResponse extends TokenResponse {
+  /**
+   * Send it as `X-Device-Token` with the next sign-in from this device, which then works also while strangers' guesses have locked the account. Good
+   * for 90 days after the last sign-in; a secret like a password.
+   */
+  deviceToken!: string;
+}
+
 export class PendingResponse {
   /** Always the same answer, also when the user name is taken: it must not tell who is registered. */
   status!: 'PENDING';
@@ -119,9 +127,12 @@ export class PendingResponse {
 
 export class IssuedCodeResponse {
   accountId!: string;
-  /** Hand it over on paper; it is shown only here. */
-  code!: string;
-  expiresAt!: string;
+  /**
+   * Hand it over on paper; it is shown only here. Null when somebody else gives it: the hospital, at `POST /accounts/:id/code`, for an account that a
+   * doctor asked for; for a further founder, the founder who approves.
+   */
+  code!: string | null;
+  expiresAt!: string | null;
 }
 
 export class AccountResponse {
@@ -131,6 +142,11 @@ export class AccountResponse {
   name!: string;
   hospitalId!: string | null;
   createdAt!: string;
+}
+
+export class ApprovedResponse extends AccountResponse {
+  /** The one-time code of a further founder, after the approval; else null. */
+  activation!: IssuedCodeResponse | null;
 }
 
 export class AccountPage {
@@ -145,6 +161,13 @@ export class SessionResponse {
   expiresAt!: string;
   /** True for the session that asks. */
   current!: boolean;
+}
+
+export class DeviceResponse {
+  id!: string;
+  createdAt!: string;
+  lastUsedAt!: string;
+  expiresAt!: string;
 }
 
 export class JwksResponse {

@@ -10,11 +10,12 @@ import { KeyRing } from '../crypto/key-ring.service';
 import { PasswordHasher } from '../crypto/password-hasher';
 import type { Sealed } from '../crypto/sealed';
 import { Database } from '../database/database';
-import type { AccountEntity } from './account.entity';
+import { type AccountEntity, NOBODY } from './account.entity';
 import { AccountStore } from './account-store';
 import { accountSubject, AccountsService } from './accounts.service';
-import type { AccountResponse, ActivateDto, LoginDto, PasswordDto, TokenResponse } from './auth.dto';
-import { LockoutService } from './lockout.service';
+import type { AccountResponse, ActivateDto, LoginDto, LoginResponse, PasswordDto } from './auth.dto';
+import { DevicesService } from './devices.service';
+import { type Attempt, LockoutService } from './lockout.service';
 import { codeHash } from './one-time-code';
 import { checkPassword } from './password-policy';
 import { SessionsService } from './sessions.service';
@@ -30,35 +31,36 @@ export class LoginService {
     private readonly hasher: PasswordHasher,
     private readonly keyRing: KeyRing,
     private readonly lockouts: LockoutService,
+    private readonly devices: DevicesService,
     private readonly audit: AuditService,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   /**
-   * Tokens for user name and password (R4). Unknown, wrong, pending, locked and closed give one answer, after the same work: a password is hashed
-   * in every case. Each wrong guess counts, also parallel ones; at the limit the account locks and its tokens end (R6).
+   * Tokens for user name and password (R4). Unknown, wrong, pending, locked and closed give one answer, after the same work (SEC-31): one password is
+   * hashed and the same statements run in every case. Each wrong guess counts, also parallel ones; at the limit the account locks and its tokens end (R6).
    */
-  async login(dto: LoginDto, requestId: string): Promise<TokenResponse> {
+  async login(dto: LoginDto, deviceToken: string | undefined, requestId: string): Promise<LoginResponse> {
     const found = await this.store.find(this.database.reader, 'usernameIndex', this.accounts.usernameIndex(dto.username));
-    const proved = await this.hasher.verify(found?.id ?? '00000000-0000-0000-0000-000000000000', found?.password ?? null, dto.password);
-    const tokens = await this.database.transaction(async (tx) => {
-      const account = found && (await this.store.find(tx, 'id', found.id));
-      const reason = this.lockouts.refusal(account, found?.password, proved);
-      if (account && reason === null) return this.succeed(tx, account, requestId);
-      await this.lockouts.refuse(tx, account, reason ?? 'unknown', requestId);
+    const proved = await this.hasher.verify(found?.id ?? NOBODY, found?.password ?? null, dto.password);
+    const answer = await this.database.transaction(async (tx) => {
+      const attempt = await this.lockouts.attempt(tx, found?.id, deviceToken);
+      const reason = this.lockouts.refusal(attempt, found?.password, proved);
+      if (attempt.account && reason === null) return this.succeed(tx, attempt.account, attempt, deviceToken, requestId);
+      await this.lockouts.refuse(tx, attempt, { reason: reason ?? 'unknown', proved, requestId });
       return null;
     });
-    if (!tokens) throw new ApiError('invalid_credentials');
+    if (!answer) throw new ApiError('invalid_credentials');
     if (found?.password) await this.rehash(found.id, found.password, dto.password);
-    return tokens;
+    return answer;
   }
 
   /** First user name and password of an issued account (R3). */
   async activate(dto: ActivateDto, requestId: string): Promise<AccountResponse> {
-    checkPassword(dto.password, { minLength: this.config.login.passwordMinLength, username: dto.username });
     const hash = codeHash(dto.code);
     const account = await this.store.find(this.database.reader, 'codeHash', hash);
+    await this.checkPassword(dto.password, dto.username, account);
     if (!account) throw new ApiError('invalid_code');
     const password = await this.hasher.hash(account.id, dto.password);
     return this.database.transaction(async (tx) => {
@@ -71,7 +73,7 @@ export class LoginService {
       const vault = await this.keyRing.vault(tx, accountSubject(current));
       const username = vault.seal('account.username', current.id, dto.username);
       const login = { usernameIndex, username, password, codeHash: null, codeExpiresAt: null };
-      const active = await this.store.update(tx, current, { ...login, status: 'ACTIVE', failedAttempts: 0 });
+      const active = await this.store.update(tx, current, { ...login, status: 'ACTIVE' });
       await this.audit.append(tx, {
         action: 'account.activate',
         outcome: 'ok',
@@ -88,26 +90,25 @@ export class LoginService {
    * Changes the own password; needs the current one and ends all other sessions. Hashing takes its time: when the password was replaced meanwhile (a
    * new one-time code for a stolen login) or the session ended, the change is refused, or the thief would take the account back.
    */
-  async changePassword(actor: Actor, dto: PasswordDto): Promise<void> {
+  async changePassword(actor: Actor, dto: PasswordDto, deviceToken: string | undefined): Promise<void> {
     const account = await this.store.find(this.database.reader, 'id', actor.id);
     if (!account?.username) throw notFound();
     const vault = await this.keyRing.vault(this.database.reader, accountSubject(account));
-    checkPassword(dto.newPassword, {
-      minLength: this.config.login.passwordMinLength,
-      username: vault.open('account.username', account.id, account.username),
-    });
+    await this.checkPassword(dto.newPassword, vault.open('account.username', account.id, account.username), account, 'newPassword');
     const proved = await this.hasher.verify(account.id, account.password, dto.currentPassword);
     const password = proved ? await this.hasher.hash(account.id, dto.newPassword) : null;
     const done = await this.database.transaction(async (tx) => {
-      const current = await this.store.find(tx, 'id', actor.id);
+      const attempt = await this.lockouts.attempt(tx, actor.id, deviceToken);
       const isOpen = await this.sessions.isOpen(tx, actor);
-      const reason = this.lockouts.refusal(current, account.password, proved) ?? (isOpen ? null : 'session_ended');
-      if (!password || !current || reason !== null) {
-        await this.lockouts.refuse(tx, current, reason ?? 'wrong_password', actor.requestId);
+      const reason = this.lockouts.refusal(attempt, account.password, proved) ?? (isOpen ? null : 'session_ended');
+      if (!password || !attempt.account || reason !== null) {
+        await this.lockouts.refuse(tx, attempt, { reason: reason ?? 'wrong_password', proved, requestId: actor.requestId });
         return false;
       }
-      await this.store.update(tx, current, { password, failedAttempts: 0 });
+      await this.store.update(tx, attempt.account, { password });
+      await this.lockouts.clear(tx, attempt);
       await this.sessions.endOthers(tx, actor.id, actor.sessionId);
+      await this.devices.forgetAll(tx, actor.id);
       await this.audit.append(tx, {
         action: 'password.change',
         outcome: 'ok',
@@ -127,8 +128,20 @@ export class LoginService {
     return this.accounts.toResponse(this.database.reader, account);
   }
 
-  private async succeed(tx: EntityManager, account: AccountEntity, requestId: string): Promise<TokenResponse> {
-    if (account.failedAttempts > 0) await this.store.update(tx, account, { failedAttempts: 0 });
+  private async checkPassword(password: string, username: string, account: AccountEntity | null, path?: string): Promise<void> {
+    const names = account ? await this.accounts.names([account.id, account.hospitalId]) : [];
+    // No second factor can be enrolled yet, so every password stands alone.
+    await checkPassword(password, { minLength: this.config.login.passwordMinLength, hasSecondFactor: false, username, names }, path);
+  }
+
+  private async succeed(
+    tx: EntityManager,
+    account: AccountEntity,
+    attempt: Attempt,
+    deviceToken: string | undefined,
+    requestId: string,
+  ): Promise<LoginResponse> {
+    await this.lockouts.clear(tx, attempt);
     await this.audit.append(tx, {
       action: 'login',
       outcome: 'ok',
@@ -137,7 +150,8 @@ export class LoginService {
       hospitalId: account.hospitalId,
       subjectId: account.id,
     });
-    return this.sessions.open(tx, account);
+    const tokens = await this.sessions.open(tx, account);
+    return { ...tokens, deviceToken: await this.devices.remember(tx, account.id, attempt.device, deviceToken) };
   }
 
   /** After a sign-in: a hash of cheaper parameters than today's is made anew (SEC-29), unless the password was changed meanwhile. */

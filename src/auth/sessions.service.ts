@@ -8,7 +8,7 @@ import { ApiError, notFound } from '../common/errors';
 import { newId } from '../common/ids';
 import { CONFIG, type Config } from '../config/config';
 import { Database } from '../database/database';
-import type { AccountEntity } from './account.entity';
+import { type AccountEntity, isLockedByGuesses } from './account.entity';
 import { AccountStore } from './account-store';
 import type { SessionResponse, TokenResponse } from './auth.dto';
 import { RevocationsService } from './revocations.service';
@@ -57,7 +57,8 @@ export class SessionsService {
       const session = row && (await tx.getRepository(SessionEntity).findOneBy({ id: row.sessionId }));
       const account = session && (await this.store.find(tx, 'id', session.accountId));
       const now = this.clock.now();
-      if (!row || !session || !account || account.status !== 'ACTIVE' || session.endedAt !== null || session.expiresAt <= now) return null;
+      if (!row || !session || !account || session.endedAt !== null || session.expiresAt <= now) return null;
+      if (account.status !== 'ACTIVE' && !isLockedByGuesses(account)) return null;
       if (row.usedAt !== null && !(await this.mayRepeat(tx, row, now))) {
         await this.end(tx, session.id);
         await this.audit.append(tx, {

@@ -106,6 +106,11 @@ export class TokensService {
     return claims && this.actorOf(claims, requestId);
   }
 
+  /** Whose token this is, when it was verified before; whether it is still good is not asked. */
+  holderOf(token: string): string | undefined {
+    return this.verified.get(digest(token))?.sub;
+  }
+
   /** Whether the guard will let this token through, asked before a large body is read. @throws ApiError `unavailable` as the guard does */
   admits(token: string, requestId: string): boolean {
     if (this.remembered(token, requestId)) return true;

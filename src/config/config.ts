@@ -62,8 +62,9 @@ export function readConfig(env: Env = process.env) {
     },
     login: {
       maxAttempts: integer(env, 'LOGIN_MAX_ATTEMPTS', 10, 3, 100),
+      counterSeconds: integer(env, 'LOGIN_COUNTER_SECONDS', 86_400, 60, 31_536_000),
       codeSeconds: integer(env, 'ACTIVATION_CODE_SECONDS', 604_800, 60, 2_592_000),
-      passwordMinLength: integer(env, 'PASSWORD_MIN_LENGTH', 15, 8, 128),
+      passwordMinLength: integer(env, 'PASSWORD_MIN_LENGTH', 15, 15, 64),
       argon2MemoryKib: integer(env, 'ARGON2_MEMORY_KIB', 19_456, 8, 1_048_576),
       argon2Passes: integer(env, 'ARGON2_PASSES', 2, 1, 20),
     },
@@ -73,6 +74,7 @@ export function readConfig(env: Env = process.env) {
       attachmentLimit: integer(env, 'ATTACHMENT_LIMIT', 26_214_400, 1024, 268_435_456),
       requestsPerMinute: integer(env, 'REQUESTS_PER_MINUTE', 600, 1, 100_000_000),
       loginsPerMinute: integer(env, 'LOGINS_PER_MINUTE', 30, 1, 100_000_000),
+      loginsPerMinuteAll: integer(env, 'LOGINS_PER_MINUTE_ALL', 1200, 1, 100_000_000),
       docs: flag(env, 'DOCS_ENABLED', env['NODE_ENV'] !== 'production'),
       /** Addresses of the proxies in front, comma separated (IP or CIDR); empty trusts nobody's X-Forwarded-For. */
       trustedProxies: (env['TRUSTED_PROXIES'] ?? '')

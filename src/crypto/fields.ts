@@ -25,6 +25,7 @@ export const fields = {
   'departure.reason': { table: 'departure', column: 'reason' },
   'consent.contract': { table: 'consent', column: 'contract' },
   'idempotency.response': { table: 'idempotency', column: 'response' },
+  'rate_count.client': { table: 'rate_count', column: 'client' },
   'directory.content': { table: 'directory', column: 'content' },
 } as const satisfies Record<string, { table: string; column: string }>;
 

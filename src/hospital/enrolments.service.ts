@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { AccountsService } from '../auth/accounts.service';
+import { DecisionsService } from '../auth/decisions.service';
 import { Clock } from '../common/clock';
 import { selectRows } from '../database/rows';
 import { EnrolmentEntity } from './hospital.entity';
@@ -15,13 +15,13 @@ export interface Chart {
 @Injectable()
 export class EnrolmentsService implements OnModuleInit {
   constructor(
-    private readonly accounts: AccountsService,
+    private readonly decisions: DecisionsService,
     private readonly clock: Clock,
   ) {}
 
   /** A patient who registered is enrolled when the registration is approved. */
   onModuleInit(): void {
-    this.accounts.onApproved(async (tx, { id, role }) => {
+    this.decisions.onApproved(async (tx, { id, role }) => {
       if (role === 'PATIENT') await tx.getRepository(EnrolmentEntity).update({ patientId: id }, { enrolledAt: this.clock.now() });
     });
   }

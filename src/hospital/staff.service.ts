@@ -4,6 +4,7 @@ import type { Actor } from '../common/actor';
 import { AuditService } from '../audit/audit.service';
 import { AccountsService } from '../auth/accounts.service';
 import type { PendingResponse } from '../auth/auth.dto';
+import { DecisionsService } from '../auth/decisions.service';
 import { IdempotencyService } from '../auth/idempotency.service';
 import { RegistrationService } from '../auth/registration.service';
 import { Clock, isoTimeOrNull } from '../common/clock';
@@ -33,6 +34,7 @@ export class StaffService implements OnModuleInit {
   constructor(
     private readonly database: Database,
     private readonly accounts: AccountsService,
+    private readonly decisions: DecisionsService,
     private readonly registrations: RegistrationService,
     private readonly hospitals: HospitalsService,
     private readonly keyRing: KeyRing,
@@ -42,7 +44,7 @@ export class StaffService implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.accounts.onApproved(async (tx, { id, role }) => {
+    this.decisions.onApproved(async (tx, { id, role }) => {
       if (role === 'DOCTOR') await tx.getRepository(StaffEntity).update({ id }, { startedAt: this.clock.now() });
     });
   }
@@ -135,8 +137,8 @@ export class StaffService implements OnModuleInit {
         { id },
         { lastDay: dto.lastDay, handOverTo, departureReason: vault.seal('departure.reason', id, dto.reason) },
       );
-      await this.accounts.closeFor(tx, actor, id);
-      for (const listener of this.listeners) await listener(tx, { id, hospitalId, handOverTo });
+      for (const listener of this.listeners) await listener(tx, { id, hospitalId, handOverTo }); // they know why the account closes
+      await this.decisions.closeFor(tx, actor, id);
       await this.audit.append(tx, { action: 'staff.leave', outcome: 'ok', actor, requestId: actor.requestId, hospitalId, subjectId: id });
       const [response] = await this.toResponses(tx, [await repository.findOneByOrFail({ id })]);
       if (!response) throw notFound();

@@ -4,6 +4,7 @@ import { AccessService, type Grant } from '../access/access.service';
 import { AuditService } from '../audit/audit.service';
 import { AccountsService } from '../auth/accounts.service';
 import type { IssuedCodeResponse, PendingResponse } from '../auth/auth.dto';
+import { DecisionsService } from '../auth/decisions.service';
 import { IdempotencyService } from '../auth/idempotency.service';
 import { RegistrationService } from '../auth/registration.service';
 import type { Actor } from '../common/actor';
@@ -35,6 +36,7 @@ export class PatientsService implements OnModuleInit {
     private readonly database: Database,
     private readonly access: AccessService,
     private readonly accounts: AccountsService,
+    private readonly decisions: DecisionsService,
     private readonly registrations: RegistrationService,
     private readonly enrolments: EnrolmentsService,
     private readonly hospitals: HospitalsService,
@@ -50,7 +52,7 @@ export class PatientsService implements OnModuleInit {
    * hospital from enrolling its owner.
    */
   onModuleInit(): void {
-    this.accounts.onApproved(async (tx, { id, role }) => {
+    this.decisions.onApproved(async (tx, { id, role }) => {
       if (role !== 'PATIENT') return;
       const row = await this.find(tx, id);
       if (!row.nationalId) return;

@@ -449,7 +449,7 @@ test('what was prepared is void after ten minutes', async () => {
 });
 
 test('times of sealing only rise: a clock that steps back a little stands still, one that is far behind seals nothing', async () => {
-  const patient = await addPatient(world, await login(world, world.doctorA.id, world.doctorA.username), 'Clocks');
+  const patient = await addPatient(world, await login(world, world.hospitalA.id, world.hospitalA.username), 'Clocks');
   const early = await login(world, world.doctorA.id, world.doctorA.username);
   const place = async (doctor: Person): Promise<[number, unknown]> => {
     const answer = await doctor.api.post(`/records/${await draftDiagnosis(doctor, patient.id)}/seal`);

@@ -304,6 +304,11 @@ const PLANS: Readonly<Record<string, Maker>> = {
   'POST /api/v1/auth/password': own('/auth/password', { currentPassword: PASSWORD, newPassword: 'seven quiet lamps in snow' }),
   'GET /api/v1/auth/me': at('/auth/me'),
   'GET /api/v1/auth/sessions': at('/auth/sessions'),
+  'GET /api/v1/auth/devices': at('/auth/devices'),
+  'DELETE /api/v1/auth/devices/{id}': async (scene) => {
+    const devices = await (await scene.session('author'))?.api.get<{ id: string }[]>('/auth/devices');
+    return { path: `/auth/devices/${devices?.body[0]?.id}` };
+  },
   'DELETE /api/v1/auth/sessions/{id}': async (scene) => {
     const session = await scene.session('author');
     const sessions = await session?.api.get<{ id: string; current: boolean }[]>('/auth/sessions');

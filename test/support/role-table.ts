@@ -55,6 +55,8 @@ POST   /api/v1/auth/logout                             | own             | 401  
 POST   /api/v1/auth/password                           | own             | 401    204   .     .     .     .     .     .     .     .     |
 GET    /api/v1/auth/me                                 | own             | 401    200   .     .     .     .     .     .     .     .     |
 GET    /api/v1/auth/sessions                           | own             | 401    200   .     .     .     .     .     .     .     .     |
+GET    /api/v1/auth/devices                            | own             | 401    200   .     .     .     .     .     .     .     .     |
+DELETE /api/v1/auth/devices/{id}                       | of the author   | 401    404   .     .     .     204   404   .     .     .     |
 DELETE /api/v1/auth/sessions/{id}                      | of the author   | 401    404   .     .     .     204   404   .     .     .     |
 
 GET    /api/v1/accounts                                |                 | 401    200   403   200   200   403   .     .     .     .     |
