@@ -28,6 +28,9 @@ export const SYSTEM_ACTIONS = [
   'trail.read',
   'key.register',
   'key.revoke',
+  'key.rotate',
+  'key.rewrap',
+  'key.retire',
   'request.replay',
 ] as const;
 export type SystemAction = (typeof SYSTEM_ACTIONS)[number];

@@ -17,6 +17,7 @@ import { RegistrationService } from './registration.service';
 import { RevocationsService } from './revocations.service';
 import { SessionsService } from './sessions.service';
 import { SetupService } from './setup.service';
+import { TokenKeysWatch } from './token-keys-watch';
 import { TokensService } from './tokens.service';
 
 const MINUTE = 60_000;
@@ -47,6 +48,7 @@ const MINUTE = 60_000;
     RevocationsService,
     SessionsService,
     SetupService,
+    TokenKeysWatch,
     TokensService,
     { provide: APP_GUARD, useClass: ThrottlerGuard },
     { provide: APP_GUARD, useClass: TokenGuard },
