@@ -11,7 +11,7 @@ import { startLoad } from '../support/load';
 import { openRawFile, rows } from '../support/raw-database';
 import { type Server, startServer } from '../support/servers';
 import { startTestApp } from '../support/test-app';
-import { runTool, spawnTool } from '../support/tools';
+import { runProgram, spawnProgram } from '../support/tools';
 import { createWorld, sealedDiagnosis, type World } from '../support/world';
 
 /** Enough that a rotation can be met in the middle. */
@@ -34,7 +34,7 @@ afterAll(async () => {
   rmSync(world.dir, { recursive: true, force: true });
 });
 
-const keys = (...args: string[]) => runTool('keys', args, { DATA_DIR: world.dir });
+const keys = (...args: string[]) => runProgram('tools/keys', args, { DATA_DIR: world.dir });
 function query<T>(sql: string, ...parameters: unknown[]): T[] {
   const db = openRawFile(join(world.dir, 'ehr.sqlite'));
   try {
@@ -74,7 +74,7 @@ const loadOn = (url: string) =>
   ]);
 
 it('SEC-83 a rotation killed half-way leaves a database that serves, and goes on where it was', async () => {
-  const child = spawnTool('keys', ['rotate', '--hospital', world.hospitalA.id], { DATA_DIR: world.dir });
+  const child = spawnProgram('tools/keys', ['rotate', '--hospital', world.hospitalA.id], { DATA_DIR: world.dir });
   for await (const line of createInterface(child.stdout)) if (line.includes('new version 2')) child.kill('SIGKILL');
   await once(child, 'close').catch(() => undefined);
   expect(versions().find(({ kekVersion }) => kekVersion === 1)?.n).toBeGreaterThan(0);
@@ -138,7 +138,7 @@ it('SEC-83 what a command may not do it refuses, and changes nothing', async () 
   const check = async ([args, code, message]: (typeof wrong)[number]) =>
     expect([args, await keys(...args)]).toMatchObject([args, { code, stderr: expect.stringMatching(message) }]);
   await Promise.all(wrong.map(check));
-  const elsewhere = await runTool('keys', ['status'], { DATA_DIR: join(world.dir, 'nowhere') });
+  const elsewhere = await runProgram('tools/keys', ['status'], { DATA_DIR: join(world.dir, 'nowhere') });
   expect([elsewhere.code, elsewhere.stderr]).toEqual([1, expect.stringContaining('There is no database')]);
   expect(keksOfA()).toEqual(before);
 }, 60_000);

@@ -9,7 +9,7 @@ import { ApiClient } from '../support/api-client';
 import { startLoad } from '../support/load';
 import { type Server, startServer } from '../support/servers';
 import { startTestApp } from '../support/test-app';
-import { runTool } from '../support/tools';
+import { runProgram } from '../support/tools';
 import { createWorld, PASSWORD, type World } from '../support/world';
 
 /** Two servers on one folder: what one signs, the other must take. */
@@ -26,7 +26,7 @@ afterAll(async () => {
   rmSync(world.dir, { recursive: true, force: true });
 });
 
-const keys = (...args: string[]) => runTool('keys', args, { DATA_DIR: world.dir });
+const keys = (...args: string[]) => runProgram('tools/keys', args, { DATA_DIR: world.dir });
 const kidOf = (token: string) => (JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString()) as { kid: string }).kid;
 const client = (index: number, token: string | null = null) => new ApiClient(servers[index]?.url ?? '', token);
 const me = (index: number, token: string) => client(index, token).get('/auth/me');
