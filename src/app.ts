@@ -9,8 +9,8 @@ import { AppModule, type Foundations } from './app.module';
 import { newId } from './common/ids';
 import { LOGS, type Logs, NestLog } from './common/logger';
 import type { Config } from './config/config';
-import { loadKeyFiles } from './crypto/key-files';
 import { KeyRing } from './crypto/key-ring.service';
+import { openRootKeys } from './crypto/open-root-keys';
 import { whileBusy } from './database/busy';
 import { openDataSources } from './database/database.module';
 import { setUpDocs } from './docs';
@@ -29,7 +29,7 @@ export async function openFoundations(config: Config): Promise<Foundations> {
   // The database holds sealed values only, yet nobody else on the machine needs to read it; SQLite gives a new file what the mask leaves.
   process.umask(0o077);
   mkdirSync(dirname(config.sqlitePath), { recursive: true, mode: 0o700 });
-  const keys = loadKeyFiles(config.keysDir, { create: !existsSync(config.sqlitePath) });
+  const keys = openRootKeys(config, { create: !existsSync(config.sqlitePath) });
   const sources = await openDataSources(dataSourceOptions(config.sqlitePath), dataSourceOptions(config.sqlitePath, true));
   try {
     await whileBusy(() => sources.writer.transaction((tx) => new KeyRing(keys).verifyRoot(tx)));

@@ -31,6 +31,9 @@ export const SYSTEM_ACTIONS = [
   'key.register',
   'key.revoke',
   'key.list',
+  'key.rotate',
+  'key.rewrap',
+  'key.retire',
   'request.replay',
   /** Refused before anything was done that has an action of its own: the role never does this, no such thing, a conflict. */
   'request.refuse',

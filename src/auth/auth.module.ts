@@ -20,6 +20,7 @@ import { RegistrationService } from './registration.service';
 import { RevocationsService } from './revocations.service';
 import { SessionsService } from './sessions.service';
 import { SetupService } from './setup.service';
+import { TokenKeysWatch } from './token-keys-watch';
 import { TokensService } from './tokens.service';
 
 /** Guards run in this order for every route: rate limit, token, role, recent sign-in. */
@@ -42,6 +43,7 @@ import { TokensService } from './tokens.service';
     RevocationsService,
     SessionsService,
     SetupService,
+    TokenKeysWatch,
     TokensService,
     { provide: APP_GUARD, useExisting: RateGuard },
     { provide: APP_GUARD, useClass: TokenGuard },

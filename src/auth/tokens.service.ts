@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { type Actor, type Role, ROLES } from '../common/actor';
 import { Clock } from '../common/clock';
@@ -35,8 +35,7 @@ const TYPE = 'at+jwt';
 /** Issues and checks access tokens: ES256 (RFC 7518 section 3.4), pinned; keys as KeyObjects. */
 @Injectable()
 export class TokensService {
-  private readonly publicKeys = new Map<string, KeyObject>();
-  private readonly verified = new LRUCache<string, AccessClaims>({ max: 10_000 });
+  private readonly verified = new LRUCache<string, { readonly kid: string; readonly claims: AccessClaims }>({ max: 10_000 });
 
   constructor(
     private readonly jwt: JwtService,
@@ -44,14 +43,11 @@ export class TokensService {
     private readonly clock: Clock,
     @Inject(ROOT_KEYS) private readonly keys: RootKeys,
     @Inject(CONFIG) private readonly config: Config,
-  ) {
-    for (const { kid, privateKey } of keys.tokenKeys) this.publicKeys.set(kid, createPublicKey(privateKey));
-  }
+  ) {}
 
   /** Signs an access token for a session. `authTime` is when the holder proved the password, ms. */
   issue(account: { id: string; role: Role; hospitalId: string | null }, sessionId: string, authTime: number): string {
-    const key = this.keys.tokenKeys[0];
-    if (!key) throw new Error('no token key');
+    const key = this.keys.tokenKeys.signing(this.clock.now());
     const { issuer, audience, accessSeconds } = this.config.token;
     const iat = Math.floor(this.clock.now() / 1000);
     const claims: AccessClaims = {
@@ -77,17 +73,8 @@ export class TokensService {
 
   /** The key for a token's signature, when the token has the one form that is accepted; otherwise undefined. The header is read, never believed. */
   keyFor(token: string): KeyObject | undefined {
-    if (token.length > MAX_LENGTH || !COMPACT.test(token)) return undefined;
-    let header: unknown;
-    try {
-      header = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString('utf8'));
-    } catch {
-      return undefined;
-    }
-    if (typeof header !== 'object' || header === null || Array.isArray(header)) return undefined;
-    if (Object.keys(header).sort().join() !== HEADER_NAMES.join()) return undefined; // no crit, jku, jwk, x5u, b64, zip …
-    const { typ, alg, kid } = header as Record<string, unknown>;
-    return typ === TYPE && alg === 'ES256' && typeof kid === 'string' ? this.publicKeys.get(kid) : undefined;
+    const kid = kidOf(token);
+    return kid === undefined ? undefined : this.keys.tokenKeys.verifying(kid, this.clock.now());
   }
 
   /** The actor of claims whose signature, issuer, audience and expiry passport-jwt has checked; undefined when anything is off. */
@@ -100,10 +87,10 @@ export class TokensService {
     return { id: claims.sub, role: claims.role, hospitalId: claims.ten, sessionId: claims.sid, epoch: claims.ep, authTime, requestId };
   }
 
-  /** The actor of a token that was verified before; expiry and revocation are checked again. */
+  /** The actor of a token that was verified before; its key, expiry and revocation are checked again. */
   remembered(token: string, requestId: string): Actor | undefined {
-    const claims = this.verified.get(digest(token));
-    return claims && this.actorOf(claims, requestId);
+    const hit = this.verified.get(digest(token));
+    return hit && this.keys.tokenKeys.verifying(hit.kid, this.clock.now()) && this.actorOf(hit.claims, requestId);
   }
 
   /** Whose token this is, when it was verified before; whether it is still good is not asked. */
@@ -130,13 +117,30 @@ export class TokensService {
 
   /** Keeps verified claims so that the next request with the same token skips the signature. */
   remember(token: string, claims: AccessClaims): void {
-    this.verified.set(digest(token), claims);
+    const kid = kidOf(token);
+    if (kid !== undefined) this.verified.set(digest(token), { kid, claims });
   }
 
   /** Public keys as a JWK set (RFC 7517): other programs can verify our tokens and cannot sign any. */
   jwks(): { keys: Record<string, unknown>[] } {
-    return { keys: [...this.publicKeys].map(([kid, key]) => ({ ...key.export({ format: 'jwk' }), kid, use: 'sig', alg: 'ES256' })) };
+    const keys = this.keys.tokenKeys.published(this.clock.now());
+    return { keys: keys.map(({ kid, publicKey }) => ({ ...publicKey.export({ format: 'jwk' }), kid, use: 'sig', alg: 'ES256' })) };
   }
+}
+
+/** The key id of a token in the one form that is accepted; of any other undefined. */
+function kidOf(token: string): string | undefined {
+  if (token.length > MAX_LENGTH || !COMPACT.test(token)) return undefined;
+  let header: unknown;
+  try {
+    header = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString('utf8'));
+  } catch {
+    return undefined;
+  }
+  if (typeof header !== 'object' || header === null || Array.isArray(header)) return undefined;
+  if (Object.keys(header).sort().join() !== HEADER_NAMES.join()) return undefined; // no crit, jku, jwk, x5u, b64, zip …
+  const { typ, alg, kid } = header as Record<string, unknown>;
+  return typ === TYPE && alg === 'ES256' && typeof kid === 'string' ? kid : undefined;
 }
 
 function digest(token: string): string {

@@ -36,6 +36,30 @@ function oneOf<T extends string>(env: Env, name: string, fallback: T, allowed: r
   return found;
 }
 
+/** The token that holds the root key, or null when key files do. */
+function pkcs11(env: Env) {
+  if (oneOf(env, 'KEY_PROVIDER', 'files', ['files', 'pkcs11']) === 'files') return null;
+  return {
+    module: text(env, 'PKCS11_MODULE', ''),
+    tokenLabel: text(env, 'PKCS11_TOKEN_LABEL', ''),
+    keyLabel: text(env, 'PKCS11_KEY_LABEL', 'bjwt-ehr'),
+    pinFile: resolve(text(env, 'PKCS11_PIN_FILE', '')),
+  };
+}
+
+/** In production plain HTTP leaves the machine only when somebody said that it may: a proxy with TLS is named, or the network is trusted. */
+function host(env: Env): string {
+  const address = text(env, 'HOST', '127.0.0.1');
+  const isLocal = address === 'localhost' || address === '::1' || /^127(\.\d{1,3}){3}$/.test(address);
+  const isProxied = (env['TRUSTED_PROXIES'] ?? '').trim() !== '' || flag(env, 'ALLOW_PLAIN_HTTP', false);
+  if (env['NODE_ENV'] === 'production' && !isLocal && !isProxied)
+    throw new ConfigError(
+      'HOST',
+      'must be loopback in production unless TRUSTED_PROXIES names a proxy with TLS or ALLOW_PLAIN_HTTP is true',
+    );
+  return address;
+}
+
 /**
  * Reads every setting of the server from the environment (R22: keys and connections come from configuration). The README's table lists them.
  * Times are in seconds, sizes in bytes unless the name says otherwise.
@@ -44,11 +68,12 @@ export function readConfig(env: Env = process.env) {
   const ledgerOriginBase = text(env, 'LEDGER_ORIGIN_BASE', 'ledger.bjwt-ehr.invalid');
   const dataDir = resolve(text(env, 'DATA_DIR', './data'));
   return {
-    host: text(env, 'HOST', '127.0.0.1'),
+    host: host(env),
     port: integer(env, 'PORT', 3000, 0, 65535),
     production: env['NODE_ENV'] === 'production',
     dataDir,
     keysDir: resolve(text(env, 'KEYS_DIR', join(dataDir, 'keys'))),
+    pkcs11: pkcs11(env),
     logDir: resolve(text(env, 'LOG_DIR', join(dataDir, 'logs'))),
     logLevel: oneOf(env, 'LOG_LEVEL', 'info', ['debug', 'info', 'warn', 'error']),
     logConsole: flag(env, 'LOG_CONSOLE', true),

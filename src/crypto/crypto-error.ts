@@ -21,6 +21,18 @@ const sentences = {
   key_file_malformed: 'A key file does not hold a key of the expected kind.',
   key_file_unreadable: 'A key file or its directory cannot be read.',
   key_file_unwritable: 'The key files could not be created.',
+  key_file_exposed: 'A key file lies open beside the sealed ones; `npm run keys -- adopt-hsm` takes it away.',
+  key_file_rejected: 'A sealed key file does not open: it was altered, or the key in the token is another one.',
+  token_key_missing: 'No key of the folder may sign access tokens now.',
+  kek_missing: 'There is no such key-encryption key.',
+  kek_in_use: 'The key-encryption key still wraps data keys, or new ones; rotate first.',
+  hsm_binding_missing: 'The binding to PKCS#11 is not installed: run `npm ci --prefix hsm`.',
+  hsm_module_rejected: 'The PKCS#11 module cannot be used.',
+  hsm_token_missing: 'There is no token, or more than one, with this label.',
+  hsm_pin_rejected: 'The token refuses the PIN.',
+  hsm_key_missing: 'The token has no key, or more than one, with this label.',
+  hsm_key_unfit: 'The key in the token is not a sensitive, non-extractable AES key of 256 bits that encrypts and decrypts.',
+  hsm_unavailable: 'The token does not answer.',
   hasher_busy: 'Too many passwords are being checked.',
 } as const;
 

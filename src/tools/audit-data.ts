@@ -59,14 +59,14 @@ const TASK_CHAINS = 64;
  * @throws AuditError when there is no database, it is not one of ours, or the asked patient has no chain; CryptoError when keys are missing or wrong
  */
 export async function auditData(
-  config: Pick<Config, 'sqlitePath' | 'keysDir' | 'ledger'>,
+  config: Pick<Config, 'sqlitePath' | 'keysDir' | 'pkcs11' | 'ledger'>,
   options: AuditOptions,
   tell: (verdict: ChainVerdict) => void,
 ): Promise<AuditSummary> {
   const start = performance.now();
   const withoutKeys = options.withoutKeys === true || options.hashesOnly === true;
-  const { sqlitePath, keysDir, ledger } = config;
-  const setup = { config: { sqlitePath, keysDir, ledger }, withoutKeys, policyFile: options.policyFile ?? null };
+  const { sqlitePath, keysDir, pkcs11, ledger } = config;
+  const setup = { config: { sqlitePath, keysDir, pkcs11, ledger }, withoutKeys, policyFile: options.policyFile ?? null };
   const opened = await openAuditSource(setup);
   const { manager } = opened.source;
   try {

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../ormconfig';
 import type { Config } from '../config/config';
-import { loadKeyFiles } from '../crypto/key-files';
 import { KeyRing } from '../crypto/key-ring.service';
+import { openRootKeys } from '../crypto/open-root-keys';
 import { erasureRows } from '../erasure/erasure-rows';
 import { consentRows } from '../ledger/consent-rows';
 import type { RowKeeper } from '../ledger/row-keeper';
@@ -19,7 +19,7 @@ export class AuditError extends Error {
 
 /** What an audit opens. Plain values: it is handed to other threads, and each opens its own. */
 export interface AuditSetup {
-  readonly config: Pick<Config, 'sqlitePath' | 'keysDir' | 'ledger'>;
+  readonly config: Pick<Config, 'sqlitePath' | 'keysDir' | 'pkcs11' | 'ledger'>;
   /** Leaves contents closed: for auditors who do not hold the keys. */
   readonly withoutKeys: boolean;
   /** The auditor's own policy (C2SP tlog-policy): keys of logs, witnesses, quorum. A log that it does not name is not believed. Null: the server's own, with keys derived from the key files. */
@@ -42,7 +42,7 @@ export const ROW_KEEPERS: readonly RowKeeper[] = [consentRows, recordRows, erasu
  */
 export async function openAuditSource({ config, withoutKeys, policyFile }: AuditSetup): Promise<AuditSource> {
   if (!existsSync(config.sqlitePath)) throw new AuditError(`There is no database at ${config.sqlitePath} (set DATA_DIR or SQLITE_PATH)`);
-  const keys = withoutKeys ? null : loadKeyFiles(config.keysDir, { create: false });
+  const keys = withoutKeys ? null : openRootKeys(config, { create: false });
   const policy = policyFile === null ? readPolicy(config.ledger.policyFile) : readPolicy(policyFile, '--policy');
   const derived = keys && new LogKeys(keys, config);
   const source = await openReadOnly(config.sqlitePath);

@@ -219,6 +219,18 @@ describe('R22 keys and connection come from configuration', () => {
       expect(read).not.toThrow(/secret/);
     }
   });
+
+  test('SEC-89 in production plain HTTP leaves the machine only when somebody said so', () => {
+    const read = (more: Record<string, string>) => readConfig({ NODE_ENV: 'production', ...more }).host;
+    for (const HOST of ['127.0.0.1', '127.8.0.1', '::1', 'localhost']) expect(read({ HOST })).toBe(HOST);
+    for (const HOST of ['0.0.0.0', '::', '10.0.0.7', '127.0.0.1.example', 'ehr.example', '1127.0.0.1'])
+      for (const more of [{}, { TRUSTED_PROXIES: ' ' }, { ALLOW_PLAIN_HTTP: 'false' }])
+        expect(() => read({ HOST, ...more })).toThrow(/^HOST: /);
+    expect(read({ HOST: '0.0.0.0', TRUSTED_PROXIES: '10.0.0.1' })).toBe('0.0.0.0');
+    expect(read({ HOST: '0.0.0.0', ALLOW_PLAIN_HTTP: 'true' })).toBe('0.0.0.0');
+    expect(readConfig({ HOST: '0.0.0.0' }).host).toBe('0.0.0.0'); // not production: the start says so
+    expect(readConfig({}).host).toBe('127.0.0.1');
+  });
 });
 
 test('R24 in production there is neither page nor document', async () => {

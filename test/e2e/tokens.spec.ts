@@ -25,9 +25,7 @@ const headerOf = (token: string) => partOf(token, 0);
 const claimsOf = (token: string) => partOf(token, 1);
 
 function appKey(): KeyObject {
-  const key = world.foundations.keys.tokenKeys[0];
-  if (!key) throw new Error('no key');
-  return key.privateKey;
+  return world.foundations.keys.tokenKeys.signing(world.clock.now()).privateKey;
 }
 
 /** A token with the server's own, valid signature over whatever is given. */
