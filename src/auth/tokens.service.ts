@@ -95,7 +95,7 @@ export class TokensService {
 
   /** Whose token this is, when it was verified before; whether it is still good is not asked. */
   holderOf(token: string): string | undefined {
-    return this.verified.get(digest(token))?.sub;
+    return this.verified.get(digest(token))?.claims.sub;
   }
 
   /** Whether the guard will let this token through, asked before a large body is read. @throws ApiError `unavailable` as the guard does */
