@@ -48,7 +48,7 @@ withToken(`a root in a PKCS#11 token${NO_HSM === '' ? '' : ` (skipped: ${NO_HSM}
     expect(stdout).toBe('');
     return [code, stderr];
   };
-  const refused = (text: string) => [1, expect.stringContaining(text)];
+  const refused = (text: string): unknown[] => [1, expect.stringContaining(text)];
 
   describe('SEC-84 a fresh installation', () => {
     let dir: string;
