@@ -6,13 +6,16 @@ import { dirname } from 'node:path';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../ormconfig';
 import { AppModule, type Foundations } from './app.module';
+import { tagRowsOnce } from './audit/first-tags';
 import { newId } from './common/ids';
 import { LOGS, type Logs, NestLog } from './common/logger';
 import type { Config } from './config/config';
 import { KeyRing } from './crypto/key-ring.service';
 import { openRootKeys } from './crypto/open-root-keys';
+import { RowTagger } from './crypto/row-tag';
 import { whileBusy } from './database/busy';
 import { openDataSources } from './database/database.module';
+import { useRowTags } from './database/row-tags';
 import { setUpDocs } from './docs';
 import { setUpHttp } from './http';
 import { answerBroken, answerUnroutable } from './http-edge';
@@ -32,7 +35,14 @@ export async function openFoundations(config: Config): Promise<Foundations> {
   const keys = openRootKeys(config, { create: !existsSync(config.sqlitePath) });
   const sources = await openDataSources(dataSourceOptions(config.sqlitePath), dataSourceOptions(config.sqlitePath, true));
   try {
-    await whileBusy(() => sources.writer.transaction((tx) => new KeyRing(keys).verifyRoot(tx)));
+    const tagger = new RowTagger(keys);
+    useRowTags([sources.writer, sources.reader], tagger);
+    await whileBusy(() =>
+      sources.writer.transaction(async (tx) => {
+        await new KeyRing(keys).verifyRoot(tx);
+        await tagRowsOnce(tx, tagger);
+      }),
+    );
   } catch (error) {
     await Promise.all([sources.reader, sources.writer].map((source: DataSource) => source.destroy()));
     throw error;

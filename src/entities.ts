@@ -9,11 +9,13 @@ import { RefreshTokenEntity, RevocationEntity, SessionEntity } from './auth/sess
 import { cryptoEntities } from './crypto/crypto-entities';
 import { QuestionEntity } from './doctor/question.entity';
 import { ErasureEntity } from './erasure/erasure.entity';
+import { RowSetEntity } from './database/row-set.entity';
 import { DirectoryEntity } from './fhir/directory.entity';
 import { EnrolmentEntity, HospitalEntity, StaffEntity } from './hospital/hospital.entity';
 import { AuthorKeyEntity, BlockEntity, ChainEntity, ContentEntity, KeyEventEntity, PreparationEntity } from './ledger/ledger.entity';
 import { TrailBatchEntity } from './ledger/trail-batch.entity';
 import { PatientEntity } from './patient/patient.entity';
+import { PatientSearchEntity } from './patient/patient-search.entity';
 import { AttachmentChunkEntity, AttachmentEntity, RecordEntity } from './record/record.entity';
 import {
   CheckpointEntity,
@@ -29,6 +31,7 @@ import { WitnessCheckpointEntity } from './witness/witness.entity';
 /** Every table of the system, for ormconfig.ts. */
 export const entities = [
   ...cryptoEntities,
+  RowSetEntity,
   AuditEventEntity,
   AccountEntity,
   SessionEntity,
@@ -59,6 +62,7 @@ export const entities = [
   KeyEventEntity,
   PreparationEntity,
   PatientEntity,
+  PatientSearchEntity,
   RecordEntity,
   AttachmentEntity,
   AttachmentChunkEntity,

@@ -35,6 +35,8 @@ export const SYSTEM_ACTIONS = [
   'key.rewrap',
   'key.retire',
   'request.replay',
+  'row.tag',
+  'row.reject',
   /** Refused before anything was done that has an action of its own: the role never does this, no such thing, a conflict. */
   'request.refuse',
 ] as const;

@@ -5,7 +5,7 @@ import type { EntityManager } from 'typeorm';
 import type { Actor, Role } from '../common/actor';
 import { Clock } from '../common/clock';
 import { idTime, newId } from '../common/ids';
-import { LOGS, type Logs } from '../common/logger';
+import { describeError, LOGS, type Logs } from '../common/logger';
 import { Database } from '../database/database';
 import { insertRow } from '../database/rows';
 import type { AuditAction } from './actions';
@@ -49,20 +49,13 @@ export class AuditService {
     private readonly database: Database,
     private readonly clock: Clock,
     @Inject(LOGS) private readonly logs: Logs,
-  ) {}
+  ) {
+    database.onRejectedRow((table, id) => this.rejected(table, id));
+  }
 
   /** Appends one row; after the commit the same row goes to the audit log file (R20). */
   async append(tx: EntityManager, entry: AuditEntry): Promise<void> {
-    let row = this.toRow(entry);
-    try {
-      await insertRow(tx, AuditEventEntity, row);
-    } catch (error) {
-      if (!(error instanceof Error && error.message.includes(SEALED_ABOVE))) throw error;
-      // This process's clock is behind that of the process whose rows were sealed: ids follow the trail, `at` stays what the clock said.
-      const [newest] = await tx.getRepository(AuditEventEntity).find({ select: { id: true }, order: { id: 'DESC' }, take: 1 });
-      row = { ...row, id: newId(Math.max(row.at, (newest ? idTime(newest.id) : 0) + 1)) };
-      await insertRow(tx, AuditEventEntity, row);
-    }
+    const row = await insertEvent(tx, toEvent(entry, this.clock.now()));
     this.database.afterCommit(() => {
       this.noted.set(row.requestId, true);
       this.logs.audit.info(row, row.action);
@@ -83,29 +76,53 @@ export class AuditService {
     await this.record({ action: 'request.refuse', outcome: 'denied', actor, requestId: actor.requestId, kind: what, reason });
   }
 
-  private toRow(entry: AuditEntry): AuditEventEntity {
-    const at = this.clock.now();
-    return {
-      id: newId(at),
-      at,
-      action: entry.action,
-      outcome: entry.outcome,
-      actorId: entry.actor?.id ?? null,
-      actorRole: entry.actor?.role ?? null,
-      actorHospitalId: entry.actor?.hospitalId ?? null,
-      hospitalId: entry.hospitalId ?? null,
-      patientId: entry.patientId ?? null,
-      subjectId: entry.subjectId ?? null,
-      purpose: entry.purpose ?? null,
-      kind: entry.kind ?? null,
-      reason: entry.reason ?? null,
-      rules: entry.rules && entry.rules.length > 0 ? entry.rules.join(' ').slice(0, 400) : null,
-      contractVersion: entry.contractVersion ?? null,
-      count: entry.count ?? entry.ids?.length ?? null,
-      setDigest: entry.ids ? setDigest(entry.ids) : null,
-      headHeight: entry.headHeight ?? null,
-      requestId: entry.requestId,
-    };
+  /** A row that somebody else wrote into the database was refused: after what met it was rolled back, and once. */
+  private rejected(table: string, id: string): void {
+    const { app } = this.logs;
+    app.error({ table, id }, 'a row that this server did not write so was refused');
+    this.record({ action: 'row.reject', outcome: 'failed', actor: null, requestId: newId(), kind: table, subjectId: id }).catch(
+      (error: unknown) => app.error({ err: describeError(error) }, 'a refused row is not on the trail'),
+    );
+  }
+}
+
+/** The row of an act that happened at this instant. */
+export function toEvent(entry: AuditEntry, at: number): AuditEventEntity {
+  return {
+    id: newId(at),
+    at,
+    action: entry.action,
+    outcome: entry.outcome,
+    actorId: entry.actor?.id ?? null,
+    actorRole: entry.actor?.role ?? null,
+    actorHospitalId: entry.actor?.hospitalId ?? null,
+    hospitalId: entry.hospitalId ?? null,
+    patientId: entry.patientId ?? null,
+    subjectId: entry.subjectId ?? null,
+    purpose: entry.purpose ?? null,
+    kind: entry.kind ?? null,
+    reason: entry.reason ?? null,
+    rules: entry.rules && entry.rules.length > 0 ? entry.rules.join(' ').slice(0, 400) : null,
+    contractVersion: entry.contractVersion ?? null,
+    count: entry.count ?? entry.ids?.length ?? null,
+    setDigest: entry.ids ? setDigest(entry.ids) : null,
+    headHeight: entry.headHeight ?? null,
+    requestId: entry.requestId,
+  };
+}
+
+/** Stores a row of the trail in the caller's transaction; returns it as it is stored. */
+export async function insertEvent(tx: EntityManager, event: AuditEventEntity): Promise<AuditEventEntity> {
+  try {
+    await insertRow(tx, AuditEventEntity, event);
+    return event;
+  } catch (error) {
+    if (!(error instanceof Error && error.message.includes(SEALED_ABOVE))) throw error;
+    // This process's clock is behind that of the process whose rows were sealed: ids follow the trail, `at` stays what the clock said.
+    const [newest] = await tx.getRepository(AuditEventEntity).find({ select: { id: true }, order: { id: 'DESC' }, take: 1 });
+    const row = { ...event, id: newId(Math.max(event.at, (newest ? idTime(newest.id) : 0) + 1)) };
+    await insertRow(tx, AuditEventEntity, row);
+    return row;
   }
 }
 

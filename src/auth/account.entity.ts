@@ -3,6 +3,7 @@ import type { Role } from '../common/actor';
 import { IdColumn, InstantColumn } from '../common/columns';
 import { BINARY_COLUMN } from '../crypto/column-types';
 import { Sealed, SealedColumn } from '../crypto/sealed';
+import { RowTagColumn } from '../database/row-tags';
 
 export const ACCOUNT_STATUSES = ['PENDING', 'ISSUED', 'ACTIVE', 'LOCKED', 'REJECTED', 'CLOSED'] as const;
 /** PENDING waits for approval; ISSUED waits for its one-time code; only ACTIVE signs in, and LOCKED by guesses from known devices. */
@@ -40,6 +41,7 @@ export class AccountEntity {
   codeHash!: Buffer | null;
   @InstantColumn({ nullable: true }) codeExpiresAt!: number | null;
   @InstantColumn() createdAt!: number;
+  @RowTagColumn({ counted: true }) rowTag?: Buffer | null;
 }
 
 /** Strangers have locked it: its holder still signs in from a known device (SEC-35), and sessions opened there go on. */

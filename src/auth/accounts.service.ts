@@ -12,6 +12,7 @@ import { KeyRing, vaultKey } from '../crypto/key-ring.service';
 import type { Sealed } from '../crypto/sealed';
 import type { Subject } from '../crypto/vault';
 import { Database } from '../database/database';
+import { checkedRows } from '../database/rows';
 import { AccountEntity, type AccountStatus, NOBODY } from './account.entity';
 import { AccountStore } from './account-store';
 import type { AccountQuery, AccountResponse, IssuedCodeResponse } from './auth.dto';
@@ -101,7 +102,7 @@ export class AccountsService {
     if (after !== undefined) builder.andWhere('a.id > :after', { after });
     if (query.status !== undefined) builder.andWhere('a.status = :status', { status: query.status });
     if (actor.role !== 'ADMIN') builder.andWhere('a.hospitalId = :hospitalId', { hospitalId: actor.hospitalId });
-    const rows = await builder.getMany();
+    const rows = checkedRows(this.database.reader, AccountEntity, await builder.getMany());
     const page = toPage(
       rows,
       query.limit,

@@ -8,6 +8,7 @@ import { ApiError, notFound } from '../common/errors';
 import { newId } from '../common/ids';
 import { CONFIG, type Config } from '../config/config';
 import { Database } from '../database/database';
+import { checkedRows, genuineRows, insertRow, selectRows, updateRow } from '../database/rows';
 import { type AccountEntity, isLockedByGuesses } from './account.entity';
 import { AccountStore } from './account-store';
 import type { SessionResponse, TokenResponse } from './auth.dto';
@@ -20,6 +21,15 @@ const GRACE_MS = 10_000;
 
 function tokenHash(token: string): Buffer {
   return createHash('sha256').update(token).digest();
+}
+
+async function find(manager: EntityManager, id: string): Promise<SessionEntity | undefined> {
+  return (await selectRows(manager, SessionEntity, 'id', [id]))[0];
+}
+
+/** An altered row opens nothing any more, so it needs no end; it must not keep the others open. */
+async function openSessions(tx: EntityManager, accountId: string): Promise<SessionEntity[]> {
+  return genuineRows(tx, SessionEntity, await tx.getRepository(SessionEntity).findBy({ accountId, endedAt: IsNull() }));
 }
 
 /** Sign-ins that go on: refresh tokens are opaque, stored hashed, single use; the second use of one ends its whole family (RFC 9700 section 4.14). */
@@ -46,21 +56,21 @@ export class SessionsService {
       expiresAt: now + this.config.token.sessionSeconds * 1000,
       endedAt: null,
     };
-    await tx.getRepository(SessionEntity).insert(session);
+    await insertRow(tx, SessionEntity, session);
     return this.tokensFor(account, session, (await this.addToken(tx, session)).token);
   }
 
   /** New tokens for a refresh token (R5). */
   async refresh(token: string, requestId: string): Promise<TokenResponse> {
     const answer = await this.database.transaction(async (tx) => {
-      const row = await tx.getRepository(RefreshTokenEntity).findOneBy({ hash: tokenHash(token) });
-      const session = row && (await tx.getRepository(SessionEntity).findOneBy({ id: row.sessionId }));
+      const [row] = await selectRows(tx, RefreshTokenEntity, 'hash', [tokenHash(token)]);
+      const session = row && (await find(tx, row.sessionId));
       const account = session && (await this.store.find(tx, 'id', session.accountId));
       const now = this.clock.now();
       if (!row || !session || !account || session.endedAt !== null || session.expiresAt <= now) return null;
       if (account.status !== 'ACTIVE' && !isLockedByGuesses(account)) return null;
       if (row.usedAt !== null && !(await this.mayRepeat(tx, row, now))) {
-        await this.end(tx, session.id);
+        await this.end(tx, session);
         await this.audit.append(tx, {
           action: 'refresh',
           outcome: 'denied',
@@ -76,8 +86,8 @@ export class SessionsService {
       const next = await this.addToken(tx, session);
       // Repeated once: without a known successor a third use is a reuse.
       const successor = row.usedAt === null ? next.hash : null;
-      await tx.getRepository(RefreshTokenEntity).update({ hash: row.hash }, { usedAt: row.usedAt ?? now, successor });
-      await tx.getRepository(SessionEntity).update({ id: session.id }, { lastUsedAt: now });
+      await updateRow(tx, RefreshTokenEntity, row, { usedAt: row.usedAt ?? now, successor });
+      await updateRow(tx, SessionEntity, session, { lastUsedAt: now });
       await this.audit.append(tx, {
         action: 'refresh',
         outcome: 'ok',
@@ -95,9 +105,9 @@ export class SessionsService {
   /** Ends one of the caller's own sessions; its refresh and access tokens are void at once. */
   async logout(actor: Actor, sessionId: string): Promise<void> {
     await this.database.transaction(async (tx) => {
-      const session = await tx.getRepository(SessionEntity).findOneBy({ id: sessionId, accountId: actor.id });
-      if (!session) throw notFound();
-      await this.end(tx, sessionId);
+      const session = await find(tx, sessionId);
+      if (session?.accountId !== actor.id) throw notFound();
+      await this.end(tx, session);
       await this.audit.append(tx, {
         action: 'logout',
         outcome: 'ok',
@@ -110,20 +120,20 @@ export class SessionsService {
   }
 
   /** Whether the session with which the caller came is open still. */
-  isOpen(tx: EntityManager, actor: Actor): Promise<boolean> {
-    return tx.getRepository(SessionEntity).existsBy({ id: actor.sessionId, accountId: actor.id, endedAt: IsNull() });
+  async isOpen(tx: EntityManager, actor: Actor): Promise<boolean> {
+    const session = await find(tx, actor.sessionId);
+    return session?.accountId === actor.id && session.endedAt === null;
   }
 
   /** Access and refresh tokens of an account end with the transaction: no session outlives a decision about its account or a lock. */
   async endAll(tx: EntityManager, accountId: string): Promise<void> {
     await this.revocations.revoke(tx, accountId);
-    await tx.getRepository(SessionEntity).update({ accountId, endedAt: IsNull() }, { endedAt: this.clock.now() });
+    for (const session of await openSessions(tx, accountId)) await updateRow(tx, SessionEntity, session, { endedAt: this.clock.now() });
   }
 
   /** Ends every session of an account except one. */
   async endOthers(tx: EntityManager, accountId: string, keep: string | null): Promise<void> {
-    for (const { id } of await tx.getRepository(SessionEntity).findBy({ accountId, endedAt: IsNull() }))
-      if (id !== keep) await this.end(tx, id);
+    for (const session of await openSessions(tx, accountId)) if (session.id !== keep) await this.end(tx, session);
   }
 
   async list(actor: Actor): Promise<SessionResponse[]> {
@@ -131,7 +141,7 @@ export class SessionsService {
     const rows = await this.database.reader
       .getRepository(SessionEntity)
       .find({ where: { accountId: actor.id, endedAt: IsNull(), expiresAt: MoreThan(now) }, order: { id: 'DESC' }, take: 100 });
-    return rows.map((row) => ({
+    return checkedRows(this.database.reader, SessionEntity, rows).map((row) => ({
       id: row.id,
       createdAt: isoTime(row.createdAt),
       lastUsedAt: isoTime(row.lastUsedAt),
@@ -140,9 +150,9 @@ export class SessionsService {
     }));
   }
 
-  private async end(tx: EntityManager, sessionId: string): Promise<void> {
-    await tx.getRepository(SessionEntity).update({ id: sessionId, endedAt: IsNull() }, { endedAt: this.clock.now() });
-    await this.revocations.revoke(tx, sessionId);
+  private async end(tx: EntityManager, session: SessionEntity): Promise<void> {
+    if (session.endedAt === null) await updateRow(tx, SessionEntity, session, { endedAt: this.clock.now() });
+    await this.revocations.revoke(tx, session.id);
   }
 
   /**
@@ -151,10 +161,10 @@ export class SessionsService {
    */
   private async mayRepeat(tx: EntityManager, row: RefreshTokenEntity, now: number): Promise<boolean> {
     if (row.usedAt === null || now - row.usedAt > GRACE_MS || row.successor === null) return false;
-    const voided = await tx
-      .getRepository(RefreshTokenEntity)
-      .update({ hash: row.successor, usedAt: IsNull() }, { usedAt: now, successor: null });
-    return voided.affected === 1;
+    const [successor] = await selectRows(tx, RefreshTokenEntity, 'hash', [row.successor]);
+    if (!successor || successor.usedAt !== null) return false;
+    await updateRow(tx, RefreshTokenEntity, successor, { usedAt: now, successor: null });
+    return true;
   }
 
   private async addToken(tx: EntityManager, session: { id: string; expiresAt: number }): Promise<{ token: string; hash: Buffer }> {
@@ -162,9 +172,7 @@ export class SessionsService {
     const now = this.clock.now();
     const expiresAt = Math.min(now + this.config.token.refreshIdleSeconds * 1000, session.expiresAt);
     const hash = tokenHash(token);
-    await tx
-      .getRepository(RefreshTokenEntity)
-      .insert({ hash, sessionId: session.id, createdAt: now, expiresAt, usedAt: null, successor: null });
+    await insertRow(tx, RefreshTokenEntity, { hash, sessionId: session.id, createdAt: now, expiresAt, usedAt: null, successor: null });
     return { token, hash };
   }
 

@@ -1,6 +1,7 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { purgeDeleted } from './purge';
+import { onRejectedRow, type RejectionListener } from './row-tags';
 import { SerialExecutor, type Work } from './serial-executor';
 
 /** The two connections to one database: the writer belongs to the executor, the reader cannot write. */
@@ -32,6 +33,11 @@ export class Database implements OnApplicationShutdown {
   /** Calls `effect` once the unit that is running now is durable: for caches and log files, which must not run ahead of the database. */
   afterCommit(effect: () => void): void {
     this.executor.afterCommit(effect);
+  }
+
+  /** Calls the listener once for each row that was refused because somebody else wrote it. */
+  onRejectedRow(listener: RejectionListener): void {
+    onRejectedRow(this.sources.writer, listener);
   }
 
   /**

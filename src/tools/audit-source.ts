@@ -4,6 +4,8 @@ import { dataSourceOptions } from '../../ormconfig';
 import type { Config } from '../config/config';
 import { KeyRing } from '../crypto/key-ring.service';
 import { openRootKeys } from '../crypto/open-root-keys';
+import { RowTagger } from '../crypto/row-tag';
+import { useRowTags } from '../database/row-tags';
 import { erasureRows } from '../erasure/erasure-rows';
 import { consentRows } from '../ledger/consent-rows';
 import type { RowKeeper } from '../ledger/row-keeper';
@@ -30,6 +32,8 @@ export interface AuditSetup {
 export interface AuditSource {
   readonly source: DataSource;
   readonly keyRing: KeyRing | null;
+  /** Null without keys: then rows that no block speaks about stay unchecked. */
+  readonly tagger: RowTagger | null;
   readonly trust: LogTrust;
 }
 
@@ -49,13 +53,15 @@ export async function openAuditSource({ config, withoutKeys, policyFile }: Audit
   try {
     const keyRing = keys && new KeyRing(keys);
     await keyRing?.verifyRoot(source.manager);
+    const tagger = keys && new RowTagger(keys);
+    useRowTags([source], tagger);
     const policyFor = (origin: string) => {
       const named = policy.logs.filter(({ key }) => key.name === origin);
       // Who brings a policy believes nobody else: the keys in the folder could sign for a log of any name.
       if (policyFile !== null || named.length > 0) return { ...policy, logs: named };
       return derived ? { ...policy, logs: [{ key: derived.log(origin).key }] } : null;
     };
-    return { source, keyRing, trust: { policyFor } };
+    return { source, keyRing, tagger, trust: { policyFor } };
   } catch (error) {
     await source.destroy();
     throw error;

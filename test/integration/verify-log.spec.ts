@@ -52,7 +52,7 @@ beforeAll(async () => {
       for (const tile of tiles) await tx.query('INSERT INTO log_tile VALUES (1, ?, ?, ?, ?)', tile);
       if (SIGNED.includes(index + 1)) await sign(index + 1);
     }
-    await tx.query('INSERT INTO log VALUES (1, ?, 1, ?, ?, ?)', ['h', ORIGIN, SIZE, Buffer.concat(range.hashes)]);
+    await tx.query('INSERT INTO log VALUES (1, ?, 1, ?, ?, ?, NULL)', ['h', ORIGIN, SIZE, Buffer.concat(range.hashes)]);
   });
 }, 120_000);
 afterAll(async () => {

@@ -7,6 +7,8 @@ import { TrailBatches1795345000005 } from './1795345000005-trail-batches';
 import { Witness1795345000012 } from './1795345000012-witness';
 import { Incarnation1795345000013 } from './1795345000013-incarnation';
 import { Lockout1795345000025 } from './1795345000025-lockout';
+import { RowTags1795345000035 } from './1795345000035-row-tags';
+import { PatientSearch1795345000036 } from './1795345000036-patient-search';
 
 /** In the order in which they run. Named here, so that a bundler, Jest and the command line load the same ones. */
 export const sqliteMigrations = [
@@ -19,4 +21,6 @@ export const sqliteMigrations = [
   Witness1795345000012,
   Incarnation1795345000013,
   Lockout1795345000025,
+  RowTags1795345000035,
+  PatientSearch1795345000036,
 ];
