@@ -106,7 +106,9 @@ export class RoleScene {
       const { accountId, code } = issued.body;
       if (code !== null) return this.remember(caller, await activate(this.world, { accountId, code }, 'double'));
       // A further founder, whom one other than the proposer must approve.
-      const approved = await this.otherFounder?.api.post<{ activation: { accountId: string; code: string } }>(`/accounts/${accountId}/approve`);
+      const approved = await this.otherFounder?.api.post<{ activation: { accountId: string; code: string } }>(
+        `/accounts/${accountId}/approve`,
+      );
       return activate(this.world, approved?.body.activation ?? { accountId, code: '' }, 'double');
     }
     if (caller === 'HOSPITAL' || caller === 'other HOSPITAL') return addHospital(this.world, founder, 'Double');
