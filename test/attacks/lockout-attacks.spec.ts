@@ -65,7 +65,11 @@ describe('SEC-35 ATTACK strangers’ guesses', () => {
     const doctor = await newDoctor();
     await guess(doctor.username, ATTEMPTS - 1, doctor.deviceToken);
     expect([await failuresOf(doctor.id), await statusOf(doctor.username, PASSWORD, doctor.deviceToken)]).toEqual([0, 200]);
+    const [device] = await devicesOf(doctor.id);
     await guess(doctor.username, ATTEMPTS, doctor.deviceToken);
+    expect(await query('SELECT "action", "reason" FROM "audit_event" WHERE "subjectId" = ?', device?.id)).toEqual([
+      { action: 'device.forget', reason: 'too_many_attempts' },
+    ]);
     expect([await accountOf(doctor.id), await devicesOf(doctor.id)]).toEqual([{ status: 'ACTIVE', lockedBy: null }, []]);
     await guess(doctor.username, ATTEMPTS, doctor.deviceToken);
     expect(await accountOf(doctor.id)).toMatchObject({ status: 'LOCKED' });
