@@ -159,6 +159,7 @@ export class AccountsService {
       id: row.id,
       role: row.role,
       status: row.status,
+      lockedBy: row.lockedBy,
       name: row.name.isNothing ? '' : await nameOf(),
       hospitalId: row.hospitalId,
       createdAt: isoTime(row.createdAt),

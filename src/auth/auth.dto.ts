@@ -139,6 +139,8 @@ export class AccountResponse {
   id!: string;
   role!: Role;
   status!: AccountStatus;
+  /** Of a locked account: `guesses`, `hospital` or `founder`. What the founder locked, only a founder unlocks. */
+  lockedBy!: string | null;
   name!: string;
   hospitalId!: string | null;
   createdAt!: string;

@@ -17,7 +17,7 @@ import { freshCode } from './one-time-code';
 import { SessionsService } from './sessions.service';
 
 /** Told inside the transaction of a decision about an account. */
-export type DecisionListener = (tx: EntityManager, account: { id: string; role: Role; hospitalId: string | null }) => Promise<void>;
+type DecisionListener = (tx: EntityManager, account: { id: string; role: Role; hospitalId: string | null }) => Promise<void>;
 
 interface Decision {
   readonly action: Extract<SystemAction, `account.${string}`>;
@@ -31,7 +31,6 @@ const DECISIONS = {
   unlock: { action: 'account.unlock', from: ['LOCKED'], to: 'ACTIVE' },
   close: { action: 'account.close', from: ['PENDING', 'ISSUED', 'ACTIVE', 'LOCKED'], to: 'CLOSED' },
 } as const satisfies Record<string, Decision>;
-export type DecisionName = keyof typeof DECISIONS;
 
 /** What people decide about the accounts of others. */
 @Injectable()
@@ -61,7 +60,7 @@ export class DecisionsService {
   }
 
   /** Rejects, locks, unlocks or closes. Nobody decides about the own account; a hospital only about its doctors and patients. */
-  decide(actor: Actor, id: string, name: Exclude<DecisionName, 'approve'>): Promise<AccountResponse> {
+  decide(actor: Actor, id: string, name: Exclude<keyof typeof DECISIONS, 'approve'>): Promise<AccountResponse> {
     return this.database.transaction(async (tx) => {
       const account = await this.deciding(tx, actor, id);
       return this.accounts.toResponse(tx, await this.change(tx, actor, account, DECISIONS[name]));

@@ -83,7 +83,11 @@ export class LockoutService {
     const subject = counts ? (device?.id ?? account.id) : NOBODY;
     await tx.getRepository(LoginCounterEntity).upsert({ subject, failures, failedAt, waitUntil }, ['subject']);
     if (!counts || failures < this.config.login.maxAttempts || isSpared) return;
-    if (device) return this.devices.drop(tx, [device]);
+    if (device) {
+      await this.devices.drop(tx, [device]);
+      const forgotten = { ...about, subjectId: device.id, action: 'device.forget', outcome: 'ok', actor: null } as const;
+      return this.audit.append(tx, { ...forgotten, reason: 'too_many_attempts' });
+    }
     await this.store.update(tx, account, { status: 'LOCKED', lockedBy: 'guesses' });
     await this.sessions.endAll(tx, account.id);
     await this.audit.append(tx, { ...about, action: 'account.lock', outcome: 'ok', actor: null, reason: 'too_many_attempts' });

@@ -100,10 +100,15 @@ export class RateLimits implements OnApplicationBootstrap, OnApplicationShutdown
     const rows = sent.map(() => '(?, ?, ?)').join(', ');
     const text = `INSERT INTO "rate_count" ("minute", "client", "count") VALUES ${rows} ON CONFLICT ("minute", "client") DO UPDATE SET "count" = "rate_count"."count" + excluded."count" RETURNING "client", "count"`;
     const values = sent.flatMap(({ id, unsent }) => [minute, id, unsent]);
-    const sums = await this.database.transaction(async (tx) => {
-      if (this.purgedBefore < minute) await tx.query('DELETE FROM "rate_count" WHERE "minute" < ?', [minute - 1]);
-      return tx.query<{ client: Buffer; count: number }[]>(text, values);
-    });
+    const sums = await this.database
+      .transaction(async (tx) => {
+        if (this.purgedBefore < minute) await tx.query('DELETE FROM "rate_count" WHERE "minute" < ?', [minute - 1]);
+        return tx.query<{ client: Buffer; count: number }[]>(text, values);
+      })
+      .catch((error: unknown) => {
+        for (const { count, unsent } of sent) count.unsent += unsent;
+        throw error;
+      });
     this.purgedBefore = minute;
     const totals = new Map(sums.map(({ client, count }) => [client.toString('hex'), count]));
     // What was counted meanwhile is on top of the sum; an older answer than one that came before tells nothing new.

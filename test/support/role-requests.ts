@@ -32,7 +32,7 @@ type Ids = Record<'id' | 'activation', string>;
 
 /** The people of the role table and what they act on. */
 export class RoleScene {
-  private otherFounder: Person | undefined;
+  private second: Person | undefined;
 
   private constructor(
     readonly world: World,
@@ -92,28 +92,29 @@ export class RoleScene {
     return login(this.world, id, username, password);
   }
 
-  private remember(caller: Caller, person: Person): Person {
-    if (caller === 'ADMIN') this.otherFounder = person;
-    return person;
-  }
-
   /** Another person in the same position, whose password may change. */
   async double(caller: Caller): Promise<Person | undefined> {
     const { founder, hospitalA, hospitalB, doctorA } = this.world;
     if (caller === 'nobody') return undefined;
-    if (caller === 'ADMIN' || caller === 'AUDITOR') {
-      const issued = await founder.api.post<{ accountId: string; code: string | null }>('/accounts', { role: caller, name: 'Double' });
-      const { accountId, code } = issued.body;
-      if (code !== null) return this.remember(caller, await activate(this.world, { accountId, code }, 'double'));
-      // A further founder, whom one other than the proposer must approve.
-      const approved = await this.otherFounder?.api.post<{ activation: { accountId: string; code: string } }>(
-        `/accounts/${accountId}/approve`,
-      );
-      return activate(this.world, approved?.body.activation ?? { accountId, code: '' }, 'double');
+    if (caller === 'ADMIN') return this.furtherFounder();
+    if (caller === 'AUDITOR') {
+      const issued = await founder.api.post<{ accountId: string; code: string }>('/accounts', { role: caller, name: 'Double' });
+      return activate(this.world, issued.body, 'double');
     }
     if (caller === 'HOSPITAL' || caller === 'other HOSPITAL') return addHospital(this.world, founder, 'Double');
     if (caller === 'PATIENT' || caller === 'another PATIENT') return addPatient(this.world, doctorA, 'Double');
     return addDoctor(this.world, caller === 'DOCTOR elsewhere' ? hospitalB : hospitalA, 'Double');
+  }
+
+  /** The second founder is issued at once; the others wait for that one's approval. */
+  private async furtherFounder(): Promise<Person> {
+    const invite = async () =>
+      (await this.world.founder.api.post<{ accountId: string; code: string }>('/accounts', { role: 'ADMIN', name: 'Double' })).body;
+    this.second ??= await activate(this.world, await invite(), 'second');
+    const { api } = await login(this.world, this.second.id, this.second.username);
+    const { accountId } = await invite();
+    const approved = await api.post<{ activation: { accountId: string; code: string } }>(`/accounts/${accountId}/approve`);
+    return activate(this.world, approved.body.activation, 'double');
   }
 
   /** A doctor of hospital A whose account is in this state. */
