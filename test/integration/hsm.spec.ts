@@ -43,12 +43,12 @@ withToken(`a root in a PKCS#11 token${NO_HSM === '' ? '' : ` (skipped: ${NO_HSM}
     return dir;
   };
   const start = async (dir: string, settings = hsm.settings()) => (running = await startServer(dir, settings));
-  const refusal = async (dir: string, settings: Record<string, string>) => {
+  const refusal = async (dir: string, settings: Record<string, string>): Promise<unknown> => {
     const { code, stdout, stderr } = await runProgram('main', [], { DATA_DIR: dir, PORT: '0', LOG_CONSOLE: 'false', ...settings });
     expect(stdout).toBe('');
     return [code, stderr];
   };
-  const refused = (text: string): unknown[] => [1, expect.stringContaining(text)];
+  const refused = (text: string): unknown => [1, expect.stringContaining(text)];
 
   describe('SEC-84 a fresh installation', () => {
     let dir: string;
