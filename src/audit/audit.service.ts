@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { createHash } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
@@ -10,6 +10,7 @@ import { Database } from '../database/database';
 import { insertRow } from '../database/rows';
 import type { AuditAction } from './actions';
 import { AuditEventEntity } from './audit-event.entity';
+import { isTaggingOnTrail } from './first-tags';
 
 const REMEMBERED = 10_000;
 /** Words of the trigger that keeps rows out of what is sealed. */
@@ -41,7 +42,7 @@ export type AuditEvent = Readonly<Omit<AuditEventEntity, 'actorRole'> & { actorR
 
 /** Writes the trail. The same transaction carries the row and the act. */
 @Injectable()
-export class AuditService {
+export class AuditService implements OnModuleInit {
   /** Requests of this process that have a row. */
   private readonly noted = new LRUCache<string, true>({ max: REMEMBERED });
 
@@ -53,9 +54,24 @@ export class AuditService {
     database.onRejectedRow((table, id) => this.rejected(table, id));
   }
 
+  /** That rows have tags is on the trail from the first start with tags on (`tagRowsOnce`). */
+  async onModuleInit(): Promise<void> {
+    if (await isTaggingOnTrail(this.database.reader)) return;
+    await this.record({ action: 'row.tag', outcome: 'ok', actor: null, requestId: newId() });
+  }
+
   /** Appends one row; after the commit the same row goes to the audit log file (R20). */
   async append(tx: EntityManager, entry: AuditEntry): Promise<void> {
-    const row = await insertEvent(tx, toEvent(entry, this.clock.now()));
+    let row = this.toRow(entry);
+    try {
+      await insertRow(tx, AuditEventEntity, row);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.includes(SEALED_ABOVE))) throw error;
+      // This process's clock is behind that of the process whose rows were sealed: ids follow the trail, `at` stays what the clock said.
+      const [newest] = await tx.getRepository(AuditEventEntity).find({ select: { id: true }, order: { id: 'DESC' }, take: 1 });
+      row = { ...row, id: newId(Math.max(row.at, (newest ? idTime(newest.id) : 0) + 1)) };
+      await insertRow(tx, AuditEventEntity, row);
+    }
     this.database.afterCommit(() => {
       this.noted.set(row.requestId, true);
       this.logs.audit.info(row, row.action);
@@ -76,7 +92,7 @@ export class AuditService {
     await this.record({ action: 'request.refuse', outcome: 'denied', actor, requestId: actor.requestId, kind: what, reason });
   }
 
-  /** A row that somebody else wrote into the database was refused: after what met it was rolled back, and once. */
+  /** A row that somebody else wrote into the database was refused. This is a unit of its own: what met it is rolled back. */
   private rejected(table: string, id: string): void {
     const { app } = this.logs;
     app.error({ table, id }, 'a row that this server did not write so was refused');
@@ -84,45 +100,30 @@ export class AuditService {
       (error: unknown) => app.error({ err: describeError(error) }, 'a refused row is not on the trail'),
     );
   }
-}
 
-/** The row of an act that happened at this instant. */
-export function toEvent(entry: AuditEntry, at: number): AuditEventEntity {
-  return {
-    id: newId(at),
-    at,
-    action: entry.action,
-    outcome: entry.outcome,
-    actorId: entry.actor?.id ?? null,
-    actorRole: entry.actor?.role ?? null,
-    actorHospitalId: entry.actor?.hospitalId ?? null,
-    hospitalId: entry.hospitalId ?? null,
-    patientId: entry.patientId ?? null,
-    subjectId: entry.subjectId ?? null,
-    purpose: entry.purpose ?? null,
-    kind: entry.kind ?? null,
-    reason: entry.reason ?? null,
-    rules: entry.rules && entry.rules.length > 0 ? entry.rules.join(' ').slice(0, 400) : null,
-    contractVersion: entry.contractVersion ?? null,
-    count: entry.count ?? entry.ids?.length ?? null,
-    setDigest: entry.ids ? setDigest(entry.ids) : null,
-    headHeight: entry.headHeight ?? null,
-    requestId: entry.requestId,
-  };
-}
-
-/** Stores a row of the trail in the caller's transaction; returns it as it is stored. */
-export async function insertEvent(tx: EntityManager, event: AuditEventEntity): Promise<AuditEventEntity> {
-  try {
-    await insertRow(tx, AuditEventEntity, event);
-    return event;
-  } catch (error) {
-    if (!(error instanceof Error && error.message.includes(SEALED_ABOVE))) throw error;
-    // This process's clock is behind that of the process whose rows were sealed: ids follow the trail, `at` stays what the clock said.
-    const [newest] = await tx.getRepository(AuditEventEntity).find({ select: { id: true }, order: { id: 'DESC' }, take: 1 });
-    const row = { ...event, id: newId(Math.max(event.at, (newest ? idTime(newest.id) : 0) + 1)) };
-    await insertRow(tx, AuditEventEntity, row);
-    return row;
+  private toRow(entry: AuditEntry): AuditEventEntity {
+    const at = this.clock.now();
+    return {
+      id: newId(at),
+      at,
+      action: entry.action,
+      outcome: entry.outcome,
+      actorId: entry.actor?.id ?? null,
+      actorRole: entry.actor?.role ?? null,
+      actorHospitalId: entry.actor?.hospitalId ?? null,
+      hospitalId: entry.hospitalId ?? null,
+      patientId: entry.patientId ?? null,
+      subjectId: entry.subjectId ?? null,
+      purpose: entry.purpose ?? null,
+      kind: entry.kind ?? null,
+      reason: entry.reason ?? null,
+      rules: entry.rules && entry.rules.length > 0 ? entry.rules.join(' ').slice(0, 400) : null,
+      contractVersion: entry.contractVersion ?? null,
+      count: entry.count ?? entry.ids?.length ?? null,
+      setDigest: entry.ids ? setDigest(entry.ids) : null,
+      headHeight: entry.headHeight ?? null,
+      requestId: entry.requestId,
+    };
   }
 }
 

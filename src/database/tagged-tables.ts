@@ -52,31 +52,33 @@ export async function verifyTaggedTables(
 }
 
 /**
- * Once, in the first start that knows tags: gives one to every row there is. Afterwards a row without a tag is refused: only the absence of every tag and of
- * the sums, which no server leaves behind, lets this run.
- * @returns how many rows were tagged; null when tags are there already
- * @throws CryptoError `row_set_missing`, `row_set_rejected`
+ * Whether rows have got their tags.
+ * @throws CryptoError `row_set_missing` when there are tags and no sums, which no server leaves behind; `row_set_rejected`
  */
-export async function tagExistingRows(tx: EntityManager, tagger: RowTagger): Promise<number | null> {
-  const stored = await storedSums(tx);
-  if (stored) return (tagger.openSums(stored), null);
-  const tables = taggedTables(tx.dataSource);
-  for (const { tableName } of tables)
-    if ((await tx.query<unknown[]>(`SELECT 1 FROM "${tableName}" WHERE "rowTag" IS NOT NULL LIMIT 1`)).length > 0)
+export async function areRowsTagged(manager: EntityManager, tagger: RowTagger): Promise<boolean> {
+  const stored = await storedSums(manager);
+  if (stored) {
+    tagger.openSums(stored);
+    return true;
+  }
+  for (const { tableName } of taggedTables(manager.dataSource))
+    if ((await manager.query<unknown[]>(`SELECT 1 FROM "${tableName}" WHERE "rowTag" IS NOT NULL LIMIT 1`)).length > 0)
       throw new CryptoError('row_set_missing');
+  return false;
+}
+
+/** Gives a tag to every row there is, whoever wrote it, and makes the sums. */
+export async function tagExistingRows(tx: EntityManager, tagger: RowTagger): Promise<void> {
   const sums: RowSums = new Map();
-  let rows = 0;
-  for (const metadata of tables)
+  for (const metadata of taggedTables(tx.dataSource))
     for await (const page of pagesOf(tx, metadata))
       for (const row of page) {
         const tag = tagFor(tagger, tx.dataSource, metadata, row);
         await tx.update(metadata.target, keyOf(metadata, row), { rowTag: tag });
         if (isCounted(metadata)) addToSum(sums, metadata.tableName, tagger.summand(tag));
-        rows += 1;
       }
   const place = tx.dataSource.driver.createParameter('sums', 0);
   await tx.query(`INSERT INTO "row_set" ("id", "sums") VALUES (1, ${place})`, [tagger.sealSums(sums)]);
-  return rows;
 }
 
 /** The tables whose rows carry a tag. */

@@ -322,7 +322,7 @@ describe('R21 personal data at rest', () => {
       `x${row.birthDate.toString()}`,
     ];
     expect(texts).toEqual(['***', '***', '"***"', '***', '{}', 'x***']);
-    const rest = { ...row, nationalIdIndex: null };
+    const rest = { ...row, nationalIdIndex: null, rowTag: null };
     expect(JSON.parse(JSON.stringify(rest))).toMatchObject({
       name: '***',
       birthDate: '***',
