@@ -2,6 +2,7 @@ import { AuditEventEntity } from './audit/audit-event.entity';
 import { ConsentEntity, ConsentRuleEntity } from './access/consent.entity';
 import { AccountEntity } from './auth/account.entity';
 import { IdempotencyEntity } from './auth/idempotency.entity';
+import { PendingProofEntity, RecoveryCodeEntity, SecondFactorEntity } from './auth/second-factor.entity';
 import { RefreshTokenEntity, RevocationEntity, SessionEntity } from './auth/session.entity';
 import { cryptoEntities } from './crypto/crypto-entities';
 import { QuestionEntity } from './doctor/question.entity';
@@ -31,6 +32,9 @@ export const entities = [
   SessionEntity,
   RefreshTokenEntity,
   RevocationEntity,
+  SecondFactorEntity,
+  RecoveryCodeEntity,
+  PendingProofEntity,
   IdempotencyEntity,
   HospitalEntity,
   StaffEntity,

@@ -1,9 +1,10 @@
-import { Body, Controller, Get, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Post, Query } from '@nestjs/common';
 import { type Actor, CurrentActor, Roles } from '../common/actor';
 import { Api, type ApiOptions } from '../common/api-docs';
 import { IdParam } from '../common/params';
+import { AccountSessionsService } from './account-sessions.service';
 import { AccountsService } from './accounts.service';
-import { AccountPage, AccountQuery, AccountResponse, IssueAccountDto, IssuedCodeResponse } from './auth.dto';
+import { AccountPage, AccountQuery, AccountResponse, IssueAccountDto, IssuedCodeResponse, SessionResponse } from './auth.dto';
 
 const DECIDING: ApiOptions = { problems: ['not_found', 'conflict'] };
 /** What opens an account to somebody: a stolen token must not do it (SEC-45). */
@@ -12,7 +13,10 @@ const OPENING: ApiOptions = { ...DECIDING, recentSignIn: true };
 @Controller('accounts')
 @Roles('ADMIN', 'HOSPITAL')
 export class AccountsController {
-  constructor(private readonly accounts: AccountsService) {}
+  constructor(
+    private readonly accounts: AccountsService,
+    private readonly accountSessions: AccountSessionsService,
+  ) {}
 
   @Get()
   @Api('accounts', 'Accounts by status: the approval queue and the locked ones; a hospital sees its own', AccountPage)
@@ -58,8 +62,23 @@ export class AccountsController {
   }
 
   @Post(':id/code')
-  @Api('accounts', 'Issues a new one-time code in place of a lost password', IssuedCodeResponse, { status: 201, ...OPENING })
+  @Api('accounts', 'Issues a new one-time code in place of a lost password or second factor', IssuedCodeResponse, {
+    status: 201,
+    ...OPENING,
+  })
   code(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<IssuedCodeResponse> {
     return this.accounts.reissue(actor, id);
+  }
+
+  @Get(':id/sessions')
+  @Api('accounts', 'Where somebody is signed in', [SessionResponse], { problems: ['not_found'] })
+  sessions(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<SessionResponse[]> {
+    return this.accountSessions.list(actor, id);
+  }
+
+  @Delete(':id/sessions')
+  @Api('accounts', 'Ends all sessions of somebody; the login stays open', null, { status: 204, problems: ['not_found'] })
+  endSessions(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<void> {
+    return this.accountSessions.end(actor, id);
   }
 }

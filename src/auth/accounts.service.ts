@@ -16,6 +16,7 @@ import { Database } from '../database/database';
 import { AccountEntity, type AccountStatus } from './account.entity';
 import { AccountStore } from './account-store';
 import type { AccountQuery, AccountResponse, IssuedCodeResponse } from './auth.dto';
+import { FactorStore } from './factor-store';
 import { codeHash, newCode } from './one-time-code';
 import { SessionsService } from './sessions.service';
 
@@ -63,6 +64,7 @@ export class AccountsService {
     private readonly blindIndex: BlindIndex,
     private readonly audit: AuditService,
     private readonly sessions: SessionsService,
+    private readonly factors: FactorStore,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
@@ -115,7 +117,7 @@ export class AccountsService {
     return this.database.transaction((tx) => this.issue(tx, actor, { id: newId(this.clock.now()), role, hospitalId: null, name }));
   }
 
-  /** A new one-time code in place of a lost password or code. Old tokens end. */
+  /** A new one-time code in place of a lost password, code or second factor. Old tokens end, second factors are taken away. */
   reissue(actor: Actor, id: string): Promise<IssuedCodeResponse> {
     return this.database.transaction(async (tx) => {
       const account = await this.deciding(tx, actor, id);
@@ -127,6 +129,7 @@ export class AccountsService {
       const noLogin = { password: null, usernameIndex: null, username: null };
       await this.store.update(tx, account, { ...noLogin, status: 'ISSUED', codeHash: codeHash(code), codeExpiresAt });
       await this.sessions.endAll(tx, id);
+      if ((await this.factors.forget(tx, id)) > 0) await this.note(tx, actor, 'factor.remove', account);
       await this.note(tx, actor, 'account.issue', account);
       return { accountId: id, code, expiresAt: isoTime(codeExpiresAt) };
     });
@@ -153,6 +156,7 @@ export class AccountsService {
     const nobody = { usernameIndex: null, username: null, name: Sealed.nothing, password: null, codeHash: null, codeExpiresAt: null };
     const account = await this.store.find(tx, 'id', id);
     if (account) await this.store.update(tx, account, nobody);
+    await this.factors.forget(tx, id);
   }
 
   /** The queue and the list: a hospital sees its own people. */
@@ -235,7 +239,7 @@ export class AccountsService {
   }
 
   /** The account that the actor may decide about; everything else does not exist for the actor. */
-  private async deciding(tx: EntityManager, actor: Actor, id: string): Promise<AccountEntity> {
+  async deciding(tx: EntityManager, actor: Actor, id: string): Promise<AccountEntity> {
     const account = await this.store.find(tx, 'id', id);
     const own = account?.hospitalId === actor.hospitalId && (account?.role === 'DOCTOR' || account?.role === 'PATIENT');
     if (!account || (actor.role !== 'ADMIN' && !own)) throw notFound();
@@ -266,7 +270,7 @@ export class AccountsService {
     await this.store.insert(tx, { ...empty, ...values, id, role, hospitalId });
   }
 
-  private note(
+  note(
     tx: EntityManager,
     actor: Actor,
     action: SystemAction,

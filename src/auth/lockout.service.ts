@@ -11,7 +11,10 @@ import { SessionsService } from './sessions.service';
 
 const LONGEST_DELAY_MS = 15 * 60_000;
 
-/** What follows wrong passwords: they count, and at the limit the account locks (R6); the last founder, whom nobody could unlock, has to wait instead. */
+/** Reasons that count towards the lock. */
+const COUNTED = ['wrong_password', 'wrong_second_factor'];
+
+/** What follows wrong passwords and second factors: they count, and at the limit the account locks (R6); the last founder, whom nobody could unlock, has to wait instead. */
 @Injectable()
 export class LockoutService {
   /**
@@ -46,7 +49,7 @@ export class LockoutService {
   async refuse(tx: EntityManager, account: AccountEntity | null, reason: string, requestId: string): Promise<void> {
     const about = { requestId, hospitalId: account?.hospitalId ?? null, subjectId: account?.id ?? null };
     await this.audit.append(tx, { ...about, action: 'login', outcome: 'denied', actor: account, reason });
-    if (account?.status !== 'ACTIVE' || reason !== 'wrong_password') return;
+    if (account?.status !== 'ACTIVE' || !COUNTED.includes(reason)) return;
     const failedAttempts = account.failedAttempts + 1;
     const isFull = failedAttempts >= this.config.login.maxAttempts;
     const locks = isFull && !(await this.accounts.isLastAdmin(tx, account));

@@ -14,10 +14,13 @@ import type { AccountEntity } from './account.entity';
 import { AccountStore } from './account-store';
 import { accountSubject, AccountsService } from './accounts.service';
 import type { AccountResponse, ActivateDto, LoginDto, PasswordDto, TokenResponse } from './auth.dto';
+import type { SecondFactorResponse } from './factor.dto';
+import { FactorProofs } from './factor-proofs.service';
 import { LockoutService } from './lockout.service';
 import { codeHash } from './one-time-code';
 import { checkPassword } from './password-policy';
-import { SessionsService } from './sessions.service';
+import { SessionsService, type SignIn } from './sessions.service';
+import { PASSWORD_ONLY } from './tokens.service';
 
 /** Proving who one is: passwords and one-time codes. */
 @Injectable()
@@ -30,6 +33,7 @@ export class LoginService {
     private readonly hasher: PasswordHasher,
     private readonly keyRing: KeyRing,
     private readonly lockouts: LockoutService,
+    private readonly factors: FactorProofs,
     private readonly audit: AuditService,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
@@ -39,19 +43,40 @@ export class LoginService {
    * Tokens for user name and password (R4). Unknown, wrong, pending, locked and closed give one answer, after the same work: a password is hashed
    * in every case. Each wrong guess counts, also parallel ones; at the limit the account locks and its tokens end (R6).
    */
-  async login(dto: LoginDto, requestId: string): Promise<TokenResponse> {
+  async login(dto: LoginDto, requestId: string): Promise<TokenResponse | SecondFactorResponse> {
     const found = await this.store.find(this.database.reader, 'usernameIndex', this.accounts.usernameIndex(dto.username));
-    const proved = await this.hasher.verify(found?.id ?? '00000000-0000-0000-0000-000000000000', found?.password ?? null, dto.password);
-    const tokens = await this.database.transaction(async (tx) => {
+    return this.prove(found, dto.password, requestId, null);
+  }
+
+  /** The same for who is signed in: proves it again, and goes on with a new session in place of the old one (SEC-24, SEC-45). */
+  async stepUp(actor: Actor, password: string): Promise<TokenResponse | SecondFactorResponse> {
+    const found = await this.store.find(this.database.reader, 'id', actor.id);
+    return this.prove(found, password, actor.requestId, actor);
+  }
+
+  private async prove(
+    found: AccountEntity | null,
+    password: string,
+    requestId: string,
+    actor: Actor | null,
+  ): Promise<TokenResponse | SecondFactorResponse> {
+    const proved = await this.hasher.verify(found?.id ?? '00000000-0000-0000-0000-000000000000', found?.password ?? null, password);
+    const replaces = actor?.sessionId ?? null;
+    const answer = await this.database.transaction(async (tx) => {
       const account = found && (await this.store.find(tx, 'id', found.id));
-      const reason = this.lockouts.refusal(account, found?.password, proved);
-      if (account && reason === null) return this.succeed(tx, account, requestId);
+      const hasEnded = actor !== null && !(await this.sessions.isOpen(tx, actor));
+      const reason = this.lockouts.refusal(account, found?.password, proved) ?? (hasEnded ? 'session_ended' : null);
+      if (account && reason === null)
+        return (
+          (await this.factors.ask(tx, account, replaces, requestId)) ??
+          this.signIn(tx, account, { amr: PASSWORD_ONLY, replaces }, requestId)
+        );
       await this.lockouts.refuse(tx, account, reason ?? 'unknown', requestId);
       return null;
     });
-    if (!tokens) throw new ApiError('invalid_credentials');
-    if (found?.password) await this.rehash(found.id, found.password, dto.password);
-    return tokens;
+    if (!answer) throw new ApiError('invalid_credentials');
+    if (found?.password) await this.rehash(found.id, found.password, password);
+    return answer;
   }
 
   /** First user name and password of an issued account (R3). */
@@ -127,17 +152,19 @@ export class LoginService {
     return this.accounts.toResponse(this.database.reader, account);
   }
 
-  private async succeed(tx: EntityManager, account: AccountEntity, requestId: string): Promise<TokenResponse> {
+  /** A session for somebody who has proved all that is asked for. */
+  async signIn(tx: EntityManager, account: AccountEntity, by: SignIn, requestId: string): Promise<TokenResponse> {
     if (account.failedAttempts > 0) await this.store.update(tx, account, { failedAttempts: 0 });
     await this.audit.append(tx, {
-      action: 'login',
+      action: by.replaces === null ? 'login' : 'step-up',
       outcome: 'ok',
       actor: account,
       requestId,
       hospitalId: account.hospitalId,
       subjectId: account.id,
+      kind: by.amr,
     });
-    return this.sessions.open(tx, account);
+    return this.sessions.open(tx, account, by);
   }
 
   /** After a sign-in: a hash of cheaper parameters than today's is made anew (SEC-29), unless the password was changed meanwhile. */

@@ -8,7 +8,7 @@ import { type Field, fields } from './fields';
 import { ROOT_KEYS, type RootKeys } from './root-keys';
 
 /** Fields with a unique index. Nothing of few values (gender, diagnosis) may ever be added: its frequencies would show it. */
-export type IndexedField = Extract<Field, 'account.username' | 'patient.national_id' | 'directory.content'>;
+export type IndexedField = Extract<Field, 'account.username' | 'patient.national_id' | 'directory.content' | 'recovery_code.hash'>;
 
 export const BLIND_INDEX_BYTES = 16;
 

@@ -146,6 +146,7 @@ describe('SEC-35 ATTACK locking the founder out', () => {
           sessionId: actor.id,
           epoch: world.clock.now(),
           authTime: world.clock.now(),
+          acr: 'pwd',
           requestId: actor.id,
         };
         return act === 'code' ? accounts.reissue(who, about.id) : accounts.decide(who, about.id, act);

@@ -7,6 +7,8 @@ export interface Person {
   readonly password: string;
   readonly api: ApiClient;
   readonly refreshToken: string;
+  /** Seed of the code app, if there is one. */
+  readonly seed?: string;
 }
 
 /** Founder, two hospitals, two doctors in A and one in B, an auditor, one patient in each hospital: all active and signed in. */
@@ -34,7 +36,7 @@ export function newUsername(prefix: string): string {
 
 export async function login(app: TestApp, id: string, username: string, password = PASSWORD): Promise<Person> {
   const answer = await app.anonymous.post<{ accessToken: string; refreshToken: string }>('/auth/login', { username, password });
-  if (answer.status !== 200) throw new Error(`login of ${username}: ${answer.status} ${answer.text}`);
+  if (answer.status !== 200 || !answer.body.accessToken) throw new Error(`login of ${username}: ${answer.status} ${answer.text}`);
   return { id, username, password, api: app.anonymous.withToken(answer.body.accessToken), refreshToken: answer.body.refreshToken };
 }
 
