@@ -5,6 +5,7 @@ import { IdempotencyEntity } from './auth/idempotency.entity';
 import { KnownDeviceEntity } from './auth/known-device.entity';
 import { LoginCounterEntity } from './auth/login-counter.entity';
 import { RateCountEntity } from './auth/rate-count.entity';
+import { PendingProofEntity, RecoveryCodeEntity, SecondFactorEntity } from './auth/second-factor.entity';
 import { RefreshTokenEntity, RevocationEntity, SessionEntity } from './auth/session.entity';
 import { cryptoEntities } from './crypto/crypto-entities';
 import { QuestionEntity } from './doctor/question.entity';
@@ -37,6 +38,9 @@ export const entities = [
   SessionEntity,
   RefreshTokenEntity,
   RevocationEntity,
+  SecondFactorEntity,
+  RecoveryCodeEntity,
+  PendingProofEntity,
   IdempotencyEntity,
   KnownDeviceEntity,
   LoginCounterEntity,

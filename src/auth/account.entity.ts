@@ -35,6 +35,8 @@ export class AccountEntity {
   @Column({ type: 'varchar', length: 8, nullable: true }) lockedBy!: Locker | null;
   /** The founder who asked for this founder's account: another one has to approve it. */
   @IdColumn({ nullable: true }) proposedBy!: string | null;
+  /** How many second factors it has: who can write the database must not take one away unseen. */
+  @Column({ type: 'integer', default: 0 }) factors!: number;
   /** SHA-256 of the one-time code with which an issued account gets its first password. */
   @Index({ unique: true })
   @Column({ type: BINARY_COLUMN, nullable: true })

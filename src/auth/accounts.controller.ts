@@ -1,9 +1,18 @@
-import { Body, Controller, Get, Post, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Post, Query } from '@nestjs/common';
 import { type Actor, CurrentActor, Roles } from '../common/actor';
 import { Api, type ApiOptions } from '../common/api-docs';
 import { IdParam } from '../common/params';
+import { AccountSessionsService } from './account-sessions.service';
 import { AccountsService } from './accounts.service';
-import { AccountPage, AccountQuery, AccountResponse, ApprovedResponse, IssueAccountDto, IssuedCodeResponse } from './auth.dto';
+import {
+  AccountPage,
+  AccountQuery,
+  AccountResponse,
+  ApprovedResponse,
+  IssueAccountDto,
+  IssuedCodeResponse,
+  SessionResponse,
+} from './auth.dto';
 import { DecisionsService } from './decisions.service';
 
 const DECIDING: ApiOptions = { problems: ['not_found', 'conflict'] };
@@ -16,6 +25,7 @@ export class AccountsController {
   constructor(
     private readonly accounts: AccountsService,
     private readonly decisions: DecisionsService,
+    private readonly accountSessions: AccountSessionsService,
   ) {}
 
   @Get()
@@ -70,8 +80,23 @@ export class AccountsController {
   }
 
   @Post(':id/code')
-  @Api('accounts', 'Issues a new one-time code in place of a lost password', IssuedCodeResponse, { status: 201, ...OPENING })
+  @Api('accounts', 'Issues a new one-time code in place of a lost password or second factor', IssuedCodeResponse, {
+    status: 201,
+    ...OPENING,
+  })
   code(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<IssuedCodeResponse> {
     return this.decisions.reissue(actor, id);
+  }
+
+  @Get(':id/sessions')
+  @Api('accounts', 'Where somebody is signed in', [SessionResponse], { problems: ['not_found'] })
+  sessions(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<SessionResponse[]> {
+    return this.accountSessions.list(actor, id);
+  }
+
+  @Delete(':id/sessions')
+  @Api('accounts', 'Ends all sessions of somebody; the login stays open', null, { status: 204, problems: ['not_found'] })
+  endSessions(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<void> {
+    return this.accountSessions.end(actor, id);
   }
 }

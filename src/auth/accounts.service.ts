@@ -182,6 +182,7 @@ export class AccountsService {
       codeExpiresAt: null,
       lockedBy: null,
       proposedBy: null,
+      factors: 0,
       createdAt: this.clock.now(),
     };
     await this.store.insert(tx, { ...empty, ...values, id, role, hospitalId, name });

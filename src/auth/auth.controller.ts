@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, Headers, Post } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, Post, Query } from '@nestjs/common';
 import { ApiHeader } from '@nestjs/swagger';
 import { type Actor, CurrentActor, Public, Roles } from '../common/actor';
 import { Api } from '../common/api-docs';
@@ -6,6 +6,7 @@ import { IdParam, RequestId } from '../common/params';
 import {
   AccountResponse,
   ActivateDto,
+  EndSessionsQuery,
   JwksResponse,
   LoginDto,
   LoginResponse,
@@ -16,8 +17,10 @@ import {
   SetupResponse,
   TokenResponse,
 } from './auth.dto';
+import { PasswordProofDto, SecondFactorDto, SecondFactorResponse } from './factor.dto';
 import { Guessable } from './guards';
 import { LoginService } from './login.service';
+import { SecondFactorLoginService } from './second-factor-login.service';
 import { SessionsService } from './sessions.service';
 import { SetupService } from './setup.service';
 import { TokensService } from './tokens.service';
@@ -30,6 +33,7 @@ const DeviceHeader = () =>
 export class AuthController {
   constructor(
     private readonly logins: LoginService,
+    private readonly secondFactors: SecondFactorLoginService,
     private readonly sessions: SessionsService,
     private readonly setups: SetupService,
     private readonly tokens: TokensService,
@@ -51,13 +55,50 @@ export class AuthController {
   @Public()
   @Guessable()
   @DeviceHeader()
-  @Api('auth', 'Tokens for user name and password', LoginResponse, { open: true, problems: ['invalid_credentials'] })
+  @Api('auth', 'Tokens for user name and password, or what second factor is asked for', LoginResponse, {
+    or: SecondFactorResponse,
+    open: true,
+    problems: ['invalid_credentials'],
+  })
   login(
     @Body() dto: LoginDto,
     @RequestId() requestId: string,
     @Headers(DEVICE_HEADER) deviceToken: string | undefined,
+  ): Promise<LoginResponse | SecondFactorResponse> {
+    return this.logins.login(dto, { deviceToken, requestId });
+  }
+
+  @Post('auth/login/second-factor')
+  @Public()
+  @Guessable()
+  @DeviceHeader()
+  @Api('auth', 'Tokens for the second factor that a sign-in or a step-up has asked for', LoginResponse, {
+    open: true,
+    problems: ['invalid_second_factor'],
+  })
+  secondFactor(
+    @Body() dto: SecondFactorDto,
+    @RequestId() requestId: string,
+    @Headers(DEVICE_HEADER) deviceToken: string | undefined,
   ): Promise<LoginResponse> {
-    return this.logins.login(dto, deviceToken, requestId);
+    return this.secondFactors.complete(dto, { deviceToken, requestId });
+  }
+
+  @Post('auth/step-up')
+  @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
+  @Guessable()
+  @DeviceHeader()
+  @Api('auth', 'Proves it again: a new session with a fresh sign-in in place of this one', LoginResponse, {
+    or: SecondFactorResponse,
+    enrolling: true,
+    problems: ['invalid_credentials'],
+  })
+  stepUp(
+    @CurrentActor() actor: Actor,
+    @Body() dto: PasswordProofDto,
+    @Headers(DEVICE_HEADER) deviceToken: string | undefined,
+  ): Promise<LoginResponse | SecondFactorResponse> {
+    return this.logins.stepUp(actor, dto.password, deviceToken);
   }
 
   @Post('auth/activate')
@@ -80,7 +121,7 @@ export class AuthController {
 
   @Post('auth/logout')
   @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
-  @Api('auth', 'Ends this session: its access and refresh tokens are void at once', null, { status: 204 })
+  @Api('auth', 'Ends this session: its access and refresh tokens are void at once', null, { status: 204, enrolling: true })
   logout(@CurrentActor() actor: Actor): Promise<void> {
     return this.sessions.logout(actor, actor.sessionId);
   }
@@ -99,7 +140,7 @@ export class AuthController {
 
   @Get('auth/me')
   @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
-  @Api('auth', 'The own account', AccountResponse, { problems: ['not_found'] })
+  @Api('auth', 'The own account', AccountResponse, { enrolling: true, problems: ['not_found'] })
   me(@CurrentActor() actor: Actor): Promise<AccountResponse> {
     return this.logins.me(actor);
   }
@@ -108,7 +149,14 @@ export class AuthController {
   @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
   @Api('auth', 'The own open sessions', [SessionResponse])
   list(@CurrentActor() actor: Actor): Promise<SessionResponse[]> {
-    return this.sessions.list(actor);
+    return this.sessions.own(actor);
+  }
+
+  @Delete('auth/sessions')
+  @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
+  @Api('auth', 'Ends all own sessions, or all but this one', null, { status: 204 })
+  endAll(@CurrentActor() actor: Actor, @Query() query: EndSessionsQuery): Promise<void> {
+    return this.sessions.endOwn(actor, query.keep);
   }
 
   @Delete('auth/sessions/:id')

@@ -101,6 +101,13 @@ export class AccountQuery extends PageQuery {
   status?: AccountStatus;
 }
 
+export class EndSessionsQuery {
+  /** `current` leaves the session that asks. */
+  @IsOptional()
+  @IsIn(['current'])
+  keep?: 'current';
+}
+
 export class TokenResponse {
   /** ES256 JSON Web Token, sent as `Authorization: Bearer …`. */
   accessToken!: string;
@@ -161,6 +168,8 @@ export class SessionResponse {
   createdAt!: string;
   lastUsedAt!: string;
   expiresAt!: string;
+  /** How it was proved (RFC 8176): `pwd`, and `otp` or `hwk` for a second factor. */
+  amr!: string[];
   /** True for the session that asks. */
   current!: boolean;
 }

@@ -12,6 +12,7 @@ import { AccountStore } from './account-store';
 import { AccountsService } from './accounts.service';
 import type { AccountResponse, ApprovedResponse, IssuedCodeResponse } from './auth.dto';
 import { DevicesService } from './devices.service';
+import { FactorStore } from './factor-store';
 import { LockoutService } from './lockout.service';
 import { freshCode } from './one-time-code';
 import { SessionsService } from './sessions.service';
@@ -45,6 +46,7 @@ export class DecisionsService {
     private readonly sessions: SessionsService,
     private readonly devices: DevicesService,
     private readonly lockouts: LockoutService,
+    private readonly factors: FactorStore,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
@@ -83,7 +85,7 @@ export class DecisionsService {
     });
   }
 
-  /** A new one-time code in place of a lost password or code. Old tokens end. */
+  /** A new one-time code in place of a lost password, code or second factor. Old tokens end, second factors are taken away. */
   reissue(actor: Actor, id: string): Promise<IssuedCodeResponse> {
     return this.database.transaction(async (tx) => {
       const account = await this.deciding(tx, actor, id);
@@ -93,9 +95,10 @@ export class DecisionsService {
         throw new ApiError('conflict', 'This account cannot get a code');
       assertMayUndo(actor, account);
       const { code, row } = freshCode(this.clock.now(), this.config);
-      const noLogin = { password: null, usernameIndex: null, username: null, lockedBy: null };
+      const noLogin = { password: null, usernameIndex: null, username: null, lockedBy: null, factors: 0 };
       await this.store.update(tx, account, { ...noLogin, status: 'ISSUED', ...row });
       await this.endAccess(tx, id);
+      if ((await this.factors.forget(tx, id)) > 0) await this.accounts.note(tx, actor, 'factor.remove', account);
       await this.accounts.note(tx, actor, 'account.issue', account);
       return { accountId: id, ...code };
     });
@@ -110,9 +113,18 @@ export class DecisionsService {
   /** Erasure: ends the login and leaves nothing of its holder. The id stays: the trail and the keys that attest name it. */
   async erase(tx: EntityManager, actor: Actor, id: string): Promise<void> {
     await this.closeFor(tx, actor, id);
-    const nobody = { usernameIndex: null, username: null, name: Sealed.nothing, password: null, codeHash: null, codeExpiresAt: null };
+    const nobody = {
+      usernameIndex: null,
+      username: null,
+      name: Sealed.nothing,
+      password: null,
+      codeHash: null,
+      codeExpiresAt: null,
+      factors: 0,
+    };
     const account = await this.store.find(tx, 'id', id);
     if (account) await this.store.update(tx, account, nobody);
+    await this.factors.forget(tx, id);
   }
 
   private async change(tx: EntityManager, actor: Actor, account: AccountEntity, decision: Decision): Promise<AccountEntity> {
@@ -138,7 +150,7 @@ export class DecisionsService {
   }
 
   /** The account that the actor may decide about; everything else does not exist for the actor. */
-  private async deciding(tx: EntityManager, actor: Actor, id: string): Promise<AccountEntity> {
+  async deciding(tx: EntityManager, actor: Actor, id: string): Promise<AccountEntity> {
     const account = await this.store.find(tx, 'id', id);
     const own = account?.hospitalId === actor.hospitalId && (account?.role === 'DOCTOR' || account?.role === 'PATIENT');
     if (!account || (actor.role !== 'ADMIN' && !own)) throw notFound();

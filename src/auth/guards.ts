@@ -5,7 +5,16 @@ import type { FastifyRequest } from 'fastify';
 import { createHash } from 'node:crypto';
 import { AuditService } from '../audit/audit.service';
 import { handlerName } from '../audit/refusals.interceptor';
-import { type Actor, IDEMPOTENT_KEY, type IdempotentRequest, PUBLIC_KEY, RECENT_SIGN_IN_KEY, type Role, ROLES_KEY } from '../common/actor';
+import {
+  type Actor,
+  ENROLLING_KEY,
+  IDEMPOTENT_KEY,
+  type IdempotentRequest,
+  PUBLIC_KEY,
+  RECENT_SIGN_IN_KEY,
+  type Role,
+  ROLES_KEY,
+} from '../common/actor';
 import { Clock } from '../common/clock';
 import { ApiError, invalid } from '../common/errors';
 import { bearerToken } from './jwt.strategy';
@@ -83,6 +92,19 @@ export class RolesGuard implements CanActivate {
     if (actor && roles.includes(actor.role)) return true;
     if (actor) await this.audit.refused(actor, handlerName(context), 'role');
     throw new ApiError('forbidden');
+  }
+}
+
+/** Whose role needs a second factor and who has none can do nothing but add one. */
+@Injectable()
+export class SecondFactorGuard implements CanActivate {
+  constructor(private readonly audit: AuditService) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const { actor } = context.switchToHttp().getRequest<FastifyRequest>();
+    if (actor?.acr !== 'enrol' || Reflect.getMetadata(ENROLLING_KEY, context.getHandler()) === true) return true;
+    await this.audit.refused(actor, handlerName(context), 'no_second_factor');
+    throw new ApiError('second_factor_required');
   }
 }
 

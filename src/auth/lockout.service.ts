@@ -25,7 +25,7 @@ export interface Attempt {
 }
 
 /**
- * What follows wrong passwords (decision 0021). Those of clients that the account does not know count together: from the fourth on they have to
+ * What follows wrong passwords and second factors (decision 0021). Those of clients that the account does not know count together: from the fourth on they have to
  * wait, and at the limit the account locks (R6), but for its known devices. Each of these counts for itself, and at the limit is known no more. The
  * last founder, whom nobody could unlock, is never locked.
  */

@@ -15,10 +15,20 @@ import { AccountStore } from './account-store';
 import { accountSubject, AccountsService } from './accounts.service';
 import type { AccountResponse, ActivateDto, LoginDto, LoginResponse, PasswordDto } from './auth.dto';
 import { DevicesService } from './devices.service';
+import type { SecondFactorResponse } from './factor.dto';
+import { FactorProofs } from './factor-proofs.service';
 import { type Attempt, LockoutService } from './lockout.service';
 import { codeHash } from './one-time-code';
 import { checkPassword } from './password-policy';
-import { SessionsService } from './sessions.service';
+import { SessionsService, type SignIn } from './sessions.service';
+import { PASSWORD_ONLY } from './tokens.service';
+
+/** Where a sign-in comes from. */
+export interface Client {
+  /** Of a device on which somebody has signed in before. */
+  readonly deviceToken: string | undefined;
+  readonly requestId: string;
+}
 
 /** Proving who one is: passwords and one-time codes. */
 @Injectable()
@@ -32,6 +42,7 @@ export class LoginService {
     private readonly keyRing: KeyRing,
     private readonly lockouts: LockoutService,
     private readonly devices: DevicesService,
+    private readonly factors: FactorProofs,
     private readonly audit: AuditService,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
@@ -41,18 +52,39 @@ export class LoginService {
    * Tokens for user name and password (R4). Unknown, wrong, pending, locked and closed give one answer, after the same work (SEC-31): one password is
    * hashed and the same statements run in every case. Each wrong guess counts, also parallel ones; at the limit the account locks and its tokens end (R6).
    */
-  async login(dto: LoginDto, deviceToken: string | undefined, requestId: string): Promise<LoginResponse> {
+  async login(dto: LoginDto, client: Client): Promise<LoginResponse | SecondFactorResponse> {
     const found = await this.store.find(this.database.reader, 'usernameIndex', this.accounts.usernameIndex(dto.username));
-    const proved = await this.hasher.verify(found?.id ?? NOBODY, found?.password ?? null, dto.password);
+    return this.prove(found, dto.password, client, null);
+  }
+
+  /** The same for who is signed in: proves it again, and goes on with a new session in place of the old one (SEC-24, SEC-45). */
+  async stepUp(actor: Actor, password: string, deviceToken: string | undefined): Promise<LoginResponse | SecondFactorResponse> {
+    const found = await this.store.find(this.database.reader, 'id', actor.id);
+    return this.prove(found, password, { deviceToken, requestId: actor.requestId }, actor);
+  }
+
+  private async prove(
+    found: AccountEntity | null,
+    password: string,
+    client: Client,
+    actor: Actor | null,
+  ): Promise<LoginResponse | SecondFactorResponse> {
+    const proved = await this.hasher.verify(found?.id ?? NOBODY, found?.password ?? null, password);
+    const replaces = actor?.sessionId ?? null;
+    const { deviceToken, requestId } = client;
     const answer = await this.database.transaction(async (tx) => {
       const attempt = await this.lockouts.attempt(tx, found?.id, deviceToken);
-      const reason = this.lockouts.refusal(attempt, found?.password, proved);
-      if (attempt.account && reason === null) return this.succeed(tx, attempt.account, attempt, deviceToken, requestId);
+      const hasEnded = actor !== null && !(await this.sessions.isOpen(tx, actor));
+      const reason = this.lockouts.refusal(attempt, found?.password, proved) ?? (hasEnded ? 'session_ended' : null);
+      if (attempt.account && reason === null) {
+        const asked = await this.factors.ask(tx, attempt.account, replaces, requestId);
+        return asked ?? this.signIn(tx, attempt.account, attempt, { amr: PASSWORD_ONLY, replaces }, client);
+      }
       await this.lockouts.refuse(tx, attempt, { reason: reason ?? 'unknown', proved, requestId });
       return null;
     });
     if (!answer) throw new ApiError('invalid_credentials');
-    if (found?.password) await this.rehash(found.id, found.password, dto.password);
+    if (found?.password) await this.rehash(found.id, found.password, password);
     return answer;
   }
 
@@ -130,27 +162,24 @@ export class LoginService {
 
   private async checkPassword(password: string, username: string, account: AccountEntity | null, path?: string): Promise<void> {
     const names = account ? await this.accounts.names([account.id, account.hospitalId]) : [];
-    // No second factor can be enrolled yet, so every password stands alone.
-    await checkPassword(password, { minLength: this.config.login.passwordMinLength, hasSecondFactor: false, username, names }, path);
+    const hasSecondFactor = account !== null && account.factors > 0;
+    await checkPassword(password, { minLength: this.config.login.passwordMinLength, hasSecondFactor, username, names }, path);
   }
 
-  private async succeed(
-    tx: EntityManager,
-    account: AccountEntity,
-    attempt: Attempt,
-    deviceToken: string | undefined,
-    requestId: string,
-  ): Promise<LoginResponse> {
+  /** A session for somebody who has proved all that is asked for, on a device that is known from then on. */
+  async signIn(tx: EntityManager, account: AccountEntity, attempt: Attempt, by: SignIn, client: Client): Promise<LoginResponse> {
+    const { deviceToken, requestId } = client;
     await this.lockouts.clear(tx, attempt);
     await this.audit.append(tx, {
-      action: 'login',
+      action: by.replaces === null ? 'login' : 'step-up',
       outcome: 'ok',
       actor: account,
       requestId,
       hospitalId: account.hospitalId,
       subjectId: account.id,
+      kind: by.amr,
     });
-    const tokens = await this.sessions.open(tx, account);
+    const tokens = await this.sessions.open(tx, account, by);
     return { ...tokens, deviceToken: await this.devices.remember(tx, account.id, attempt.device, deviceToken) };
   }
 

@@ -13,6 +13,8 @@ export class SessionEntity {
   @InstantColumn() expiresAt!: number;
   @InstantColumn({ nullable: true }) endedAt!: number | null;
   @RowTagColumn({ counted: false }) rowTag?: Buffer | null;
+  /** How the holder proved who it is, as the claim `amr` says it, space separated. */
+  @Column({ type: 'varchar', length: 16, default: 'pwd' }) amr!: string;
 }
 
 /** A refresh token: only its SHA-256 is stored. `usedAt` is set once; a second use is theft or a lost answer. */

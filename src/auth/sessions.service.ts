@@ -13,11 +13,18 @@ import { type AccountEntity, isLockedByGuesses } from './account.entity';
 import { AccountStore } from './account-store';
 import type { SessionResponse, TokenResponse } from './auth.dto';
 import { RevocationsService } from './revocations.service';
+import { PendingProofEntity } from './second-factor.entity';
 import { RefreshTokenEntity, SessionEntity } from './session.entity';
 import { TokensService } from './tokens.service';
 
 /** A client whose answer was lost may present the same refresh token once more within this time. */
 const GRACE_MS = 10_000;
+
+/** What a sign-in rests on: `amr` as the session keeps it, and the session in whose place it comes. */
+export interface SignIn {
+  readonly amr: string;
+  readonly replaces: string | null;
+}
 
 function tokenHash(token: string): Buffer {
   return createHash('sha256').update(token).digest();
@@ -45,8 +52,10 @@ export class SessionsService {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Opens a session for an account whose password was just proved. */
-  async open(tx: EntityManager, account: AccountEntity): Promise<TokenResponse> {
+  /** Opens a session for somebody who just proved who it is. The one that it replaces ends: a sign-in never goes on under an old id (SEC-24). */
+  async open(tx: EntityManager, account: AccountEntity, { amr, replaces }: SignIn): Promise<TokenResponse> {
+    const replaced = replaces === null ? null : await find(tx, replaces);
+    if (replaced) await this.end(tx, replaced);
     const now = this.clock.now();
     const session = {
       id: newId(now),
@@ -55,6 +64,7 @@ export class SessionsService {
       lastUsedAt: now,
       expiresAt: now + this.config.token.sessionSeconds * 1000,
       endedAt: null,
+      amr,
     };
     await insertRow(tx, SessionEntity, session);
     return this.tokensFor(account, session, (await this.addToken(tx, session)).token);
@@ -120,7 +130,7 @@ export class SessionsService {
   }
 
   /** Whether the session with which the caller came is open still. */
-  async isOpen(tx: EntityManager, actor: Actor): Promise<boolean> {
+  async isOpen(tx: EntityManager, actor: Pick<Actor, 'id' | 'sessionId'>): Promise<boolean> {
     const session = await find(tx, actor.sessionId);
     return session?.accountId === actor.id && session.endedAt === null;
   }
@@ -128,25 +138,49 @@ export class SessionsService {
   /** Access and refresh tokens of an account end with the transaction: no session outlives a decision about its account or a lock. */
   async endAll(tx: EntityManager, accountId: string): Promise<void> {
     await this.revocations.revoke(tx, accountId);
+    await tx.getRepository(PendingProofEntity).delete({ accountId });
     for (const session of await openSessions(tx, accountId)) await updateRow(tx, SessionEntity, session, { endedAt: this.clock.now() });
   }
 
-  /** Ends every session of an account except one. */
-  async endOthers(tx: EntityManager, accountId: string, keep: string | null): Promise<void> {
+  /** Ends every session of an account except one, and every sign-in that waits for its second factor. */
+  async endOthers(tx: EntityManager, accountId: string, keep: string): Promise<void> {
+    await tx.getRepository(PendingProofEntity).delete({ accountId });
     for (const session of await openSessions(tx, accountId)) if (session.id !== keep) await this.end(tx, session);
   }
 
-  async list(actor: Actor): Promise<SessionResponse[]> {
+  /** Ends the caller's other sessions, or all. */
+  async endOwn(actor: Actor, keep: 'current' | undefined): Promise<void> {
+    await this.database.transaction(async (tx) => {
+      if (keep) await this.endOthers(tx, actor.id, actor.sessionId);
+      else await this.endAll(tx, actor.id);
+      await this.audit.append(tx, {
+        action: 'session.end',
+        outcome: 'ok',
+        actor,
+        requestId: actor.requestId,
+        subjectId: actor.id,
+        hospitalId: actor.hospitalId,
+      });
+    });
+  }
+
+  own(actor: Actor): Promise<SessionResponse[]> {
+    return this.list(this.database.reader, actor.id, actor.sessionId);
+  }
+
+  /** Open sessions of an account, the newest first; `current` is the one that asks. */
+  async list(manager: EntityManager, accountId: string, current: string | null): Promise<SessionResponse[]> {
     const now = this.clock.now();
-    const rows = await this.database.reader
+    const rows = await manager
       .getRepository(SessionEntity)
-      .find({ where: { accountId: actor.id, endedAt: IsNull(), expiresAt: MoreThan(now) }, order: { id: 'DESC' }, take: 100 });
-    return checkedRows(this.database.reader, SessionEntity, rows).map((row) => ({
+      .find({ where: { accountId, endedAt: IsNull(), expiresAt: MoreThan(now) }, order: { id: 'DESC' }, take: 100 });
+    return checkedRows(manager, SessionEntity, rows).map((row) => ({
       id: row.id,
       createdAt: isoTime(row.createdAt),
       lastUsedAt: isoTime(row.lastUsedAt),
       expiresAt: isoTime(row.expiresAt),
-      current: row.id === actor.sessionId,
+      amr: row.amr.split(' '),
+      current: row.id === current,
     }));
   }
 
@@ -176,8 +210,8 @@ export class SessionsService {
     return { token, hash };
   }
 
-  private tokensFor(account: AccountEntity, session: { id: string; createdAt: number }, refreshToken: string): TokenResponse {
-    const accessToken = this.tokens.issue(account, session.id, session.createdAt);
+  private tokensFor(account: AccountEntity, session: { id: string; createdAt: number; amr: string }, refreshToken: string): TokenResponse {
+    const accessToken = this.tokens.issue(account, session);
     return { accessToken, tokenType: 'Bearer', expiresIn: this.config.token.accessSeconds, refreshToken };
   }
 }

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { createHash, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { type Actor, type Role, ROLES } from '../common/actor';
+import { type Acr, ACRS, type Actor, type Role, ROLES } from '../common/actor';
 import { Clock } from '../common/clock';
 import { isId, newId } from '../common/ids';
 import { CONFIG, type Config } from '../config/config';
@@ -14,6 +14,7 @@ export interface AccessClaims {
   readonly iss: string;
   readonly aud: string;
   readonly sub: string;
+  readonly client_id: string;
   readonly iat: number;
   readonly exp: number;
   readonly jti: string;
@@ -24,13 +25,18 @@ export interface AccessClaims {
   /** Epoch: instant of issue in milliseconds, compared with revocations. */
   readonly ep: number;
   readonly auth_time: number;
+  /** How it was proved (RFC 8176): `pwd`, and `otp` or `hwk` for a second factor. */
   readonly amr: readonly string[];
+  readonly acr: Acr;
 }
 
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 const MAX_LENGTH = 4096;
 const HEADER_NAMES = ['alg', 'kid', 'typ'];
 const TYPE = 'at+jwt';
+/** `amr` of a sign-in without a second factor. */
+export const PASSWORD_ONLY = 'pwd';
+const METHODS = [PASSWORD_ONLY, 'otp', 'hwk'];
 
 /** Issues and checks access tokens: ES256 (RFC 7518 section 3.4), pinned; keys as KeyObjects. */
 @Injectable()
@@ -45,8 +51,8 @@ export class TokensService {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Signs an access token for a session. `authTime` is when the holder proved the password, ms. */
-  issue(account: { id: string; role: Role; hospitalId: string | null }, sessionId: string, authTime: number): string {
+  /** Signs an access token for a session, whose beginning is when the holder proved who it is. */
+  issue(account: { id: string; role: Role; hospitalId: string | null }, session: { id: string; createdAt: number; amr: string }): string {
     const key = this.keys.tokenKeys.signing(this.clock.now());
     const { issuer, audience, accessSeconds } = this.config.token;
     const iat = Math.floor(this.clock.now() / 1000);
@@ -54,15 +60,17 @@ export class TokensService {
       iss: issuer,
       aud: audience,
       sub: account.id,
+      client_id: this.config.token.clientId,
       iat,
       exp: iat + accessSeconds,
       jti: newId(),
-      sid: sessionId,
+      sid: session.id,
       role: account.role,
       ten: account.hospitalId,
-      ep: this.revocations.epoch([account.id, sessionId, account.hospitalId]),
-      auth_time: Math.floor(authTime / 1000),
-      amr: ['pwd'],
+      ep: this.revocations.epoch([account.id, session.id, account.hospitalId]),
+      auth_time: Math.floor(session.createdAt / 1000),
+      amr: session.amr.split(' '),
+      acr: session.amr !== PASSWORD_ONLY ? 'mfa' : this.config.login.secondFactorRoles.includes(account.role) ? 'enrol' : 'pwd',
     };
     // The type of signing options knows secrets as text only; jsonwebtoken takes a KeyObject and is several times faster with it.
     return this.jwt.sign(
@@ -82,9 +90,9 @@ export class TokensService {
     if (!isAccessClaims(claims)) return undefined;
     const now = this.clock.now() / 1000;
     if (claims.exp <= now || claims.iat > now + 5 || claims.exp - claims.iat > this.config.token.accessSeconds) return undefined;
-    if (!this.revocations.accepts(claims)) return undefined;
-    const authTime = claims.auth_time * 1000;
-    return { id: claims.sub, role: claims.role, hospitalId: claims.ten, sessionId: claims.sid, epoch: claims.ep, authTime, requestId };
+    if (claims.client_id !== this.config.token.clientId || !this.revocations.accepts(claims)) return undefined;
+    const { sub: id, role, ten: hospitalId, sid: sessionId, ep: epoch, acr } = claims;
+    return { id, role, hospitalId, sessionId, epoch, authTime: claims.auth_time * 1000, acr, requestId };
   }
 
   /** The actor of a token that was verified before; its key, expiry and revocation are checked again. */
@@ -147,6 +155,10 @@ function digest(token: string): string {
   return createHash('sha256').update(token).digest('base64');
 }
 
+function isAmr(value: unknown): boolean {
+  return Array.isArray(value) && value[0] === PASSWORD_ONLY && value.every((item) => METHODS.some((method) => method === item));
+}
+
 export function isAccessClaims(value: unknown): value is AccessClaims {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const claims = value as Partial<Record<keyof AccessClaims, unknown>>;
@@ -157,6 +169,8 @@ export function isAccessClaims(value: unknown): value is AccessClaims {
     [claims.sub, claims.jti, claims.sid].every(isUuid) &&
     (claims.ten === null || isUuid(claims.ten)) &&
     ROLES.some((role) => role === claims.role) &&
+    ACRS.some((acr) => acr === claims.acr) &&
+    isAmr(claims.amr) &&
     typeof claims.aud === 'string'
   );
 }

@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import { type Role, ROLES } from '../common/actor';
 
 /** Thrown at start when a variable is wrong; names the variable and the rule, never the value. */
 export class ConfigError extends Error {
@@ -60,6 +61,36 @@ function host(env: Env): string {
   return address;
 }
 
+function list(env: Env, name: string, fallback = ''): string[] {
+  return (env[name] ?? fallback)
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+function roles(env: Env, name: string): readonly Role[] {
+  return list(env, name).map((item) => {
+    const found = ROLES.find((role) => role === item);
+    if (!found) throw new ConfigError(name, `must be some of ${ROLES.join(', ')}`);
+    return found;
+  });
+}
+
+/** The site whose pages make and use WebAuthn credentials: a key is good for one RP ID, and for pages of it or below it only. */
+function webauthn(env: Env, port: number) {
+  const rpId = text(env, 'WEBAUTHN_RP_ID', 'localhost');
+  const origins = list(env, 'WEBAUTHN_ORIGINS', new URL(`http://localhost:${port}`).origin);
+  const fits = (origin: string): boolean => {
+    if (!URL.canParse(origin)) return false;
+    const { origin: exact, protocol, hostname } = new URL(origin);
+    const isSecure = protocol === 'https:' || (protocol === 'http:' && hostname === 'localhost');
+    return exact === origin && isSecure && (hostname === rpId || hostname.endsWith(`.${rpId}`));
+  };
+  if (origins.length === 0 || !origins.every(fits))
+    throw new ConfigError('WEBAUTHN_ORIGINS', 'must be origins (https://host, or http://localhost) of WEBAUTHN_RP_ID or below it');
+  return { rpId, origins };
+}
+
 /**
  * Reads every setting of the server from the environment (R22: keys and connections come from configuration). The README's table lists them.
  * Times are in seconds, sizes in bytes unless the name says otherwise.
@@ -67,9 +98,10 @@ function host(env: Env): string {
 export function readConfig(env: Env = process.env) {
   const ledgerOriginBase = text(env, 'LEDGER_ORIGIN_BASE', 'ledger.bjwt-ehr.invalid');
   const dataDir = resolve(text(env, 'DATA_DIR', './data'));
+  const port = integer(env, 'PORT', 3000, 0, 65535);
   return {
     host: host(env),
-    port: integer(env, 'PORT', 3000, 0, 65535),
+    port,
     production: env['NODE_ENV'] === 'production',
     dataDir,
     keysDir: resolve(text(env, 'KEYS_DIR', join(dataDir, 'keys'))),
@@ -81,6 +113,7 @@ export function readConfig(env: Env = process.env) {
     token: {
       issuer: text(env, 'TOKEN_ISSUER', 'urn:bjwt-ehr'),
       audience: text(env, 'TOKEN_AUDIENCE', 'urn:bjwt-ehr:api'),
+      clientId: text(env, 'TOKEN_CLIENT_ID', 'bjwt-ehr'),
       accessSeconds: integer(env, 'ACCESS_TOKEN_SECONDS', 600, 1, 600),
       refreshIdleSeconds: integer(env, 'REFRESH_IDLE_SECONDS', 1800, 1, 86_400),
       sessionSeconds: integer(env, 'SESSION_SECONDS', 43_200, 1, 86_400),
@@ -90,6 +123,9 @@ export function readConfig(env: Env = process.env) {
       counterSeconds: integer(env, 'LOGIN_COUNTER_SECONDS', 86_400, 60, 31_536_000),
       codeSeconds: integer(env, 'ACTIVATION_CODE_SECONDS', 604_800, 60, 2_592_000),
       passwordMinLength: integer(env, 'PASSWORD_MIN_LENGTH', 15, 15, 64),
+      /** Roles whose accounts can do nothing but add a second factor until they have one. */
+      secondFactorRoles: roles(env, 'SECOND_FACTOR_ROLES'),
+      webauthn: webauthn(env, port),
       argon2MemoryKib: integer(env, 'ARGON2_MEMORY_KIB', 19_456, 8, 1_048_576),
       argon2Passes: integer(env, 'ARGON2_PASSES', 2, 1, 20),
     },
@@ -102,10 +138,7 @@ export function readConfig(env: Env = process.env) {
       loginsPerMinuteAll: integer(env, 'LOGINS_PER_MINUTE_ALL', 1200, 1, 100_000_000),
       docs: flag(env, 'DOCS_ENABLED', env['NODE_ENV'] !== 'production'),
       /** Addresses of the proxies in front, comma separated (IP or CIDR); empty trusts nobody's X-Forwarded-For. */
-      trustedProxies: (env['TRUSTED_PROXIES'] ?? '')
-        .split(',')
-        .map((item) => item.trim())
-        .filter((item) => item !== ''),
+      trustedProxies: list(env, 'TRUSTED_PROXIES'),
     },
     /** First part of every hospital's ledger origin: `<base>/<hospital id>`. */
     ledgerOriginBase,

@@ -8,7 +8,10 @@ import { type Field, fields } from './fields';
 import { ROOT_KEYS, type RootKeys } from './root-keys';
 
 /** Fields with a unique index. Nothing of few values (gender, diagnosis) may ever be added: its frequencies would show it. */
-export type IndexedField = Extract<Field, 'account.username' | 'patient.national_id' | 'directory.content' | 'rate_count.client'>;
+export type IndexedField = Extract<
+  Field,
+  'account.username' | 'patient.national_id' | 'directory.content' | 'rate_count.client' | 'recovery_code.hash'
+>;
 
 /** Fields that are searched by words, each of which may have many holders. */
 export type SearchedField = Extract<Field, 'patient.name'>;

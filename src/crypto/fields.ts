@@ -8,6 +8,9 @@ export const fields = {
   'account.name': { table: 'account', column: 'name' },
   'account.password': { table: 'account', column: 'password' },
   'account.signing_key': { table: 'account', column: 'signing_key' },
+  /** Not sealed, only indexed: a code is shown once and not kept. */
+  'recovery_code.hash': { table: 'recovery_code', column: 'hash' },
+  'second_factor.secret': { table: 'second_factor', column: 'secret' },
   'patient.name': { table: 'patient', column: 'name' },
   'patient.birth_date': { table: 'patient', column: 'birth_date' },
   'patient.gender': { table: 'patient', column: 'gender' },

@@ -140,7 +140,7 @@ describe('SEC-35 ATTACK locking the founder out', () => {
     const decisions = world.app.get(DecisionsService);
     const actorOf = ({ id }: Person): Actor => {
       const now = world.clock.now();
-      return { id, role: 'ADMIN', hospitalId: null, sessionId: id, epoch: now, authTime: now, requestId: id };
+      return { id, role: 'ADMIN', hospitalId: null, sessionId: id, epoch: now, authTime: now, acr: 'pwd', requestId: id };
     };
     const decide = (actor: Person, about: Person) => decisions.decide(actorOf(actor), about.id, act);
     const results = await Promise.allSettled([decide(world.founder, other), decide(other, world.founder)]);

@@ -238,7 +238,7 @@ test('R4 user name and password give a JWT that says nothing personal', async ()
     Object.keys(claims ?? {})
       .sort()
       .join(' '),
-  ).toBe('amr aud auth_time ep exp iat iss jti role sid sub ten');
+  ).toBe('acr amr aud auth_time client_id ep exp iat iss jti role sid sub ten');
   expect(claims).toMatchObject({ sub: world.doctorA.id, role: 'DOCTOR', ten: world.hospitalA.id });
   expect(JSON.stringify(claims)).not.toContain(world.doctorA.username);
 });

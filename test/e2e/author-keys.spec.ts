@@ -119,6 +119,7 @@ describe('keys in the server’s custody', () => {
       sessionId: id,
       epoch: world.clock.now(),
       authTime: 0,
+      acr: 'pwd',
       requestId: id,
     };
     expect((await world.hospitalA.api.post(`/accounts/${id}/lock`)).status).toBe(200);

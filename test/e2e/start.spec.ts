@@ -262,7 +262,8 @@ test('R29 a route whose author forgot to say who may call it is closed to everyb
     const address = `${await app.getUrl()}/forgotten`;
     expect((await fetch(address)).status).toBe(401);
     for (const role of ROLES) {
-      const token = app.get(TokensService, { strict: false }).issue({ id: newId(), role, hospitalId: null }, newId(), Date.now());
+      const session = { id: newId(), createdAt: Date.now(), amr: 'pwd' };
+      const token = app.get(TokensService, { strict: false }).issue({ id: newId(), role, hospitalId: null }, session);
       const answer = await fetch(address, { headers: { authorization: `Bearer ${token}` } });
       expect([role, answer.status, await answer.json()]).toMatchObject([role, 403, { code: 'forbidden' }]);
     }

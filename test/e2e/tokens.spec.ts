@@ -192,7 +192,8 @@ describe('SEC-2 SEC-3 the header has alg, typ and kid, and nothing else', () => 
 });
 
 describe('SEC-4 SEC-5 claims', () => {
-  test.each(['iss', 'aud', 'sub', 'iat', 'exp', 'jti', 'sid', 'role', 'ten', 'ep', 'auth_time'])('%s is required', async (claim) => {
+  const required = ['iss', 'aud', 'sub', 'client_id', 'iat', 'exp', 'jti', 'sid', 'role', 'ten', 'ep', 'auth_time', 'amr', 'acr'];
+  test.each(required)('%s is required', async (claim) => {
     await expectRefused(without(claim));
     for (const value of [null, true, 1.5, -1, 0, '', 'x', [], {}, ['x'], 1e300]) {
       if (claim === 'ten' && value === null) continue; // founders and auditors belong to no hospital
@@ -216,6 +217,7 @@ describe('SEC-4 SEC-5 claims', () => {
       { iat: now() + 60, exp: now() + 660 },
       { iat: now() + 31_536_000, exp: now() + 31_536_600 },
       { iat: exp + 1 },
+      { iat: now() - 601, exp: now() + 10 }, // too old, whatever it says of its end
       { iat: String(iat) },
       { nbf: now() + 60 },
       { nbf: 'x' },
@@ -239,6 +241,23 @@ describe('SEC-4 SEC-5 claims', () => {
       { aud: `${aud}/` },
       { aud: '' },
       { aud: '.*' },
+    ])
+      await expectRefused(withClaims(change));
+  });
+
+  test('client, methods and strength are exactly those that are known', async () => {
+    expect(claimsOf(good())).toMatchObject({ client_id: 'bjwt-ehr', amr: ['pwd'], acr: 'pwd' });
+    for (const change of [
+      { client_id: 'other' },
+      { client_id: 'bjwt-ehr ' },
+      { client_id: ['bjwt-ehr'] },
+      { amr: 'pwd' },
+      { amr: ['otp'] },
+      { amr: ['pwd', 'none'] },
+      { amr: ['pwd', ['otp']] },
+      { acr: 'MFA' },
+      { acr: ['mfa'] },
+      { acr: '__proto__' },
     ])
       await expectRefused(withClaims(change));
   });
@@ -358,10 +377,10 @@ test('SEC-8 a token carries ids and codes, and no name', () => {
   for (const person of [world.doctorA, world.patientA, world.hospitalA, world.founder]) {
     const token = person.api.token ?? '';
     expect(Object.keys(claimsOf(token)).sort()).toEqual(
-      ['amr', 'aud', 'auth_time', 'ep', 'exp', 'iat', 'iss', 'jti', 'role', 'sid', 'sub', 'ten'].sort(),
+      ['acr', 'amr', 'aud', 'auth_time', 'client_id', 'ep', 'exp', 'iat', 'iss', 'jti', 'role', 'sid', 'sub', 'ten'].sort(),
     );
     expect(Object.keys(headerOf(token)).sort()).toEqual(['alg', 'kid', 'typ']);
-    expect(JSON.stringify([headerOf(token), claimsOf(token)])).not.toMatch(new RegExp(`${person.username}|Ada|Ayşe|City|Founder`, 'i'));
+    expect(JSON.stringify([headerOf(token), claimsOf(token)])).not.toMatch(new RegExp(`${person.username}|Yılmaz|Ayşe|City|Founder`, 'i'));
   }
 });
 

@@ -3,6 +3,8 @@ import { ForeignLog } from './foreign-log';
 import type { Answer, RequestOptions } from './api-client';
 import { AuthorClient, keyRegistration } from './author-client';
 import type { Caller } from './role-table';
+import { addTotp, askedFor, totpAt } from './second-factors';
+import { SoftKey } from './soft-key';
 import {
   activate,
   addDoctor,
@@ -87,9 +89,11 @@ export class RoleScene {
     return caller === 'nobody' ? undefined : login(this.world, this.people[caller].id, this.people[caller].username);
   }
 
-  /** The same person, signed in anew. */
-  again({ id, username, password }: Person): Promise<Person> {
-    return login(this.world, id, username, password);
+  /** A double with a code app. */
+  async withTotp(caller: Caller): Promise<Person & { seed: string }> {
+    const person = (await this.double(caller)) ?? (await this.double('author'));
+    if (!person) throw new Error('no double');
+    return addTotp(this.world, person);
   }
 
   /** Another person in the same position, whose password may change. */
@@ -251,6 +255,14 @@ function own(path: string, body?: unknown): Maker {
   };
 }
 
+/** What a double in the caller's place has begun. */
+function begun(path: string, begin: (person: Person, scene: RoleScene) => Promise<unknown>): Maker {
+  return async (scene, caller) => {
+    const person = (await scene.double(caller)) ?? (await scene.double('author'));
+    return { path, body: person && (await begin(person, scene)), ...(caller !== 'nobody' && person && { as: person }) };
+  };
+}
+
 const decide = (act: string, state: Parameters<RoleScene['account']>[0]): Maker => {
   return async (scene) => ({ path: `/accounts/${await scene.account(state)}/${act}` });
 };
@@ -328,6 +340,38 @@ const PLANS: Readonly<Record<string, Maker>> = {
     const sessions = await session?.api.get<{ id: string; current: boolean }[]>('/auth/sessions');
     return { path: `/auth/sessions/${sessions?.body.find((item) => item.current)?.id}` };
   },
+  'POST /api/v1/auth/login/second-factor': async (scene) => {
+    const person = await scene.withTotp('author');
+    const { mfaToken } = await askedFor(scene.world, person);
+    return { path: '/auth/login/second-factor', body: { mfaToken, totp: totpAt(person.seed, scene.world.clock.now()) } };
+  },
+  'POST /api/v1/auth/step-up': own('/auth/step-up', { password: PASSWORD }),
+  'DELETE /api/v1/auth/sessions': async (scene, caller) => {
+    const as = await scene.double(caller);
+    return { path: '/auth/sessions', ...(as && { as }) };
+  },
+  'GET /api/v1/auth/factors': at('/auth/factors'),
+  'POST /api/v1/auth/factors/totp': begun('/auth/factors/totp', () => Promise.resolve(undefined)),
+  'POST /api/v1/auth/factors/totp/confirmation': begun('/auth/factors/totp/confirmation', async ({ api }, { world }) => {
+    const { body } = await api.post<{ secret: string }>('/auth/factors/totp');
+    return { code: totpAt(body.secret, world.clock.now()) };
+  }),
+  'POST /api/v1/auth/factors/webauthn/options': begun('/auth/factors/webauthn/options', () => Promise.resolve(undefined)),
+  'POST /api/v1/auth/factors/webauthn': begun('/auth/factors/webauthn', async ({ api }) => {
+    const { body } = await api.post<{ challenge: string }>('/auth/factors/webauthn/options');
+    return new SoftKey('localhost', 'http://localhost:0').create(body.challenge); // the default origin has the port of PORT
+  }),
+  'POST /api/v1/auth/factors/recovery-codes': async (scene, caller) => {
+    const as = await scene.withTotp(caller);
+    return { path: '/auth/factors/recovery-codes', ...(caller !== 'nobody' && { as }) };
+  },
+  'DELETE /api/v1/auth/factors/{id}': async (scene, caller) => {
+    const person = await scene.withTotp('author');
+    const { body } = await person.api.get<{ factors: { id: string }[] }>('/auth/factors');
+    return { path: `/auth/factors/${body.factors[0]?.id}`, ...(caller === 'author' && { as: person }) };
+  },
+  'GET /api/v1/accounts/{id}/sessions': decide('sessions', 'ACTIVE'),
+  'DELETE /api/v1/accounts/{id}/sessions': decide('sessions', 'ACTIVE'),
   'GET /api/v1/accounts': at('/accounts?limit=100'),
   'POST /api/v1/accounts': () => ({ path: '/accounts', body: { role: 'AUDITOR', name: 'Auditor' } }),
   'POST /api/v1/accounts/{id}/approve': decide('approve', 'PENDING'),

@@ -11,6 +11,8 @@ export interface Person {
   readonly deviceToken: string;
   /** Of a doctor: who gives the codes of the patients that the doctor enrols. */
   readonly hospital?: Person;
+  /** Seed of the code app, if there is one. */
+  readonly seed?: string;
 }
 
 /** Founder, two hospitals, two doctors in A and one in B, an auditor, one patient in each hospital: all active and signed in. */
@@ -41,7 +43,7 @@ export async function login(app: TestApp, id: string, username: string, password
     username,
     password,
   });
-  if (answer.status !== 200) throw new Error(`login of ${username}: ${answer.status} ${answer.text}`);
+  if (answer.status !== 200 || !answer.body.accessToken) throw new Error(`login of ${username}: ${answer.status} ${answer.text}`);
   const { accessToken, refreshToken, deviceToken } = answer.body;
   return { id, username, password, api: app.anonymous.withToken(accessToken), refreshToken, deviceToken };
 }
