@@ -48,7 +48,8 @@ export class SecondFactorLoginService {
       if (refusal === null && proof && (await this.proofs.use(tx, account.id, proof)) && (await this.pendings.spend(tx, pending)))
         return this.logins.signIn(tx, account, attempt, { amr: `pwd ${proof.amr}`, replaces }, client);
       await this.pendings.fail(tx, pending);
-      await this.lockouts.refuse(tx, attempt, { reason: refusal ?? 'wrong_second_factor', proved: refusal !== null, requestId });
+      const proved = refusal !== null && proof !== null;
+      await this.lockouts.refuse(tx, attempt, { reason: refusal ?? 'wrong_second_factor', proved, requestId });
       return null;
     });
     if (!answer) throw new ApiError('invalid_second_factor');

@@ -91,7 +91,7 @@ it('ATTACK a session and a refresh token are put there for the founder: they giv
     ['session', 'refresh_token'],
     (db) => {
       db.prepare(
-        `INSERT INTO session SELECT ?, ?, createdAt, lastUsedAt, expiresAt, NULL, rowTag FROM session WHERE accountId = ? LIMIT 1`,
+        `INSERT INTO session SELECT ?, ?, createdAt, lastUsedAt, expiresAt, NULL, amr, rowTag FROM session WHERE accountId = ? LIMIT 1`,
       ).run(id, world.founder.id, doctor.id);
       db.prepare(`INSERT INTO refresh_token SELECT ?, ?, createdAt, expiresAt, NULL, NULL, rowTag FROM refresh_token LIMIT 1`).run(
         hash,

@@ -99,6 +99,7 @@ describe('SEC-43 a code app', () => {
     const first = await askedFor(world, doctor);
     for (let tries = 0; tries < 5; tries += 1) await expectRefused(first.mfaToken, { totp: '000000' });
     await expectRefused(first.mfaToken, code(seed)); // dead, with the right code too
+    world.clock.advance(4_000); // who guesses has to wait
     const second = await askedFor(world, doctor); // the right password does not clear the count
     for (let tries = 0; tries < 5; tries += 1) await expectRefused(second.mfaToken, { totp: '000000' });
     expect(await status(doctor)).toBe(401);

@@ -106,13 +106,14 @@ describe('SEC-51 SEC-97 the database itself refuses to change what is sealed or 
 });
 
 test('SEC-34 SEC-37 wrong passwords that were counted and locks that were made before the lockout tables still count', async () => {
-  await source.runMigrations();
-  while (
-    (await source.query<[{ name: string }]>(`SELECT "name" FROM "migrations" ORDER BY "id" DESC LIMIT 1`))[0].name.startsWith('Lockout') ===
-    false
-  )
+  const newest = async () =>
+    (await source.query<[{ name: string }]>(`SELECT "name" FROM "migrations" ORDER BY "timestamp" DESC LIMIT 1`))[0].name;
+  const undoLockout = async () => {
+    while (!(await newest()).startsWith('Lockout')) await source.undoLastMigration();
     await source.undoLastMigration();
-  await source.undoLastMigration();
+  };
+  await source.runMigrations();
+  await undoLockout();
   const locked = { founder: 'ADMIN', hospital: 'HOSPITAL', guesses: null };
   const account = (id: string, status: string, failures: number) =>
     source.query(
@@ -135,6 +136,6 @@ test('SEC-34 SEC-37 wrong passwords that were counted and locks that were made b
     { subject: 'guesses', failures: 10 },
     { subject: 'trying', failures: 7 },
   ]);
-  await source.undoLastMigration();
+  await undoLockout();
   expect(await source.query('SELECT "failedAttempts" AS n FROM "account" WHERE "id" = \'trying\'')).toEqual([{ n: 7 }]);
 });
