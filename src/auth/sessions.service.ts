@@ -17,7 +17,7 @@ import { PendingProofEntity } from './second-factor.entity';
 import { RefreshTokenEntity, SessionEntity } from './session.entity';
 import { TokensService } from './tokens.service';
 
-/** A client whose answer was lost may present the same refresh token once more within this time. */
+/** A client whose answer was lost, or which asked several times at once, may present the same refresh token again within this time. */
 const GRACE_MS = 10_000;
 
 /** What a sign-in rests on: `amr` as the session keeps it, and the session in whose place it comes. */
@@ -94,9 +94,7 @@ export class SessionsService {
       }
       if (row.usedAt === null && row.expiresAt <= now) return null;
       const next = await this.addToken(tx, session);
-      // Repeated once: without a known successor a third use is a reuse.
-      const successor = row.usedAt === null ? next.hash : null;
-      await updateRow(tx, RefreshTokenEntity, row, { usedAt: row.usedAt ?? now, successor });
+      await updateRow(tx, RefreshTokenEntity, row, { usedAt: row.usedAt ?? now, successor: next.hash });
       await updateRow(tx, SessionEntity, session, { lastUsedAt: now });
       await this.audit.append(tx, {
         action: 'refresh',

@@ -1,7 +1,7 @@
 import { Controller, Get, Module } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { NestFactory } from '@nestjs/core';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import {
   chmodSync,
   cpSync,
@@ -23,6 +23,7 @@ import { ROLES } from '../../src/common/actor';
 import { newId } from '../../src/common/ids';
 import { ConfigError, readConfig } from '../../src/config/config';
 import { openRaw, rows } from '../support/raw-database';
+import { startServer } from '../support/servers';
 import { startTestApp } from '../support/test-app';
 import { addDoctor, addHospital, addPatient, login, PASSWORD, type Person, sealedDiagnosis } from '../support/world';
 
@@ -251,6 +252,28 @@ class ForgottenController {
     return 'nobody said who may read this';
   }
 }
+
+test('SEC-9 a token key of another curve or kind, or half of one, stops the start, and nothing listens', async () => {
+  const made = await startTestApp();
+  await made.app.close();
+  const keys = join(made.dir, 'keys');
+  const file = join(keys, readdirSync(keys).find((name) => /^token-.*\.pem$/.test(name)) ?? '');
+  const pem = (key: KeyObject) => key.export({ format: 'pem', type: 'pkcs8' }) as string;
+  const wrong = [
+    pem(generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey),
+    pem(generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey),
+    pem(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey),
+    pem(generateKeyPairSync('ed25519').privateKey),
+    pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey), // under a name that is not its own
+    generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'pem', type: 'spki' }) as string,
+    '',
+  ];
+  for (const text of wrong) {
+    writeFileSync(file, text);
+    await expect(startServer(made.dir)).rejects.toThrow('the server did not start');
+  }
+  rmSync(made.dir, { recursive: true, force: true });
+}, 120_000);
 
 test('R29 a route whose author forgot to say who may call it is closed to everybody', async () => {
   const foundations = await openFoundations(readConfig({ DATA_DIR: newFolder(), LOG_CONSOLE: 'false' }));

@@ -1,5 +1,5 @@
 import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { omit } from '../support/omit';
 import { sendRaw } from '../support/raw-http';
@@ -333,6 +333,21 @@ describe('SEC-6 SEC-7 one form', () => {
       withClaims({ more: 'x'.repeat(4096) }),
     ];
     for (const token of wrong) await expectRefused(token);
+  });
+
+  const VECTORS = join(__dirname, '../../../shared/vectors/wycheproof/json_web_signature_test.json');
+  (existsSync(VECTORS) ? test : test.skip)('SEC-6 none of Wycheproof’s signed texts is an access token, whatever its form', async () => {
+    const { testGroups } = JSON.parse(readFileSync(VECTORS, 'utf8')) as { testGroups: { tests: { jws: unknown }[] }[] };
+    const texts = testGroups.flatMap(({ tests }) => tests.map(({ jws }) => (typeof jws === 'string' ? jws : JSON.stringify(jws))));
+    expect(texts.length).toBeGreaterThan(300);
+    const [header = '', , signature = ''] = good().split('.');
+    for (const text of texts) {
+      expect([text, (await me(`Bearer ${text.replace(/[^ -~]/g, '')}`)).status]).toEqual([text, 401]);
+      // The same odd parts around a header, a payload and a signature that are ours.
+      const parts = text.split('.');
+      if (parts.length !== 3 || parts[1] === good().split('.')[1]) continue;
+      expect((await me(`Bearer ${header}.${parts[1]}.${signature}`)).status).toBe(401);
+    }
   });
 
   test('SEC-12 only in the Authorization header, only as Bearer, and once', async () => {

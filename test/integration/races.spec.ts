@@ -137,17 +137,17 @@ test('SEC-94 an idempotent create that is raced 20 times makes one, and all get 
   }
 });
 
-test('SEC-20 20 parallel refreshes of one token leave at most one live chain', async () => {
+test('SEC-20 50 parallel refreshes of one token: no fault, no false alarm, one live chain', async () => {
   const doctor = await addDoctor(world, world.hospitalA, 'Dr. Refreshing');
-  const answers = await times(20, () =>
+  const answers = await times(50, () =>
     world.anonymous.post<{ refreshToken: string }>('/auth/refresh', { refreshToken: doctor.refreshToken }),
   );
-  expect(answers.every((answer) => [200, 401].includes(answer.status))).toBe(true);
-  const tokens = answers.filter((answer) => answer.status === 200).map((answer) => answer.body.refreshToken);
+  expect(answers.every((answer) => answer.status === 200)).toBe(true);
+  const tokens = answers.map((answer) => answer.body.refreshToken);
   const sql =
     'SELECT COUNT(*) AS n FROM "refresh_token" t JOIN "session" s ON s."id" = t."sessionId" WHERE s."accountId" = ? AND t."usedAt" IS NULL AND s."endedAt" IS NULL';
   const [live] = await world.foundations.sources.reader.query<[{ n: number }]>(sql, [doctor.id]);
-  expect(live.n).toBeLessThanOrEqual(1);
+  expect(live.n).toBe(1);
   const later = await times(tokens.length, (index) => world.anonymous.post('/auth/refresh', { refreshToken: tokens[index] }));
   expect(later.filter((answer) => answer.status === 200).length).toBeLessThanOrEqual(1);
 });
