@@ -372,3 +372,20 @@ test('SEC-42 ATTACK the doctor who enrols a patient gets no code: the hospital d
   const { body } = await (await as(world.hospitalA)).api.post<Code>(`/accounts/${id}/code`);
   expect((await activate(world, { accountId: id, code: body.code ?? '' }, 'patient')).id).toBe(id);
 });
+
+test('SEC-27 a password of 128 characters in any script is taken whole: what differs after the first 72 bytes is another one', async () => {
+  const { activation } = (
+    await (await as(world.hospitalA)).api.post<{ activation: { code: string } }>('/hospitals/me/staff', { name: 'L', specialty: 'X' })
+  ).body;
+  const start = [...'Kırmızı çaydanlık 🫖 kuzeye yürür, gölün kıyısında sessiz lambalar yanar '.repeat(2)].slice(0, 127).join('');
+  const [password, other] = [`${start}1`, `${start}2`];
+  expect(Buffer.from(password).subarray(0, 72).equals(Buffer.from(other).subarray(0, 72))).toBe(true);
+  const username = newUsername('long');
+  expect((await world.anonymous.post('/auth/activate', { code: activation.code, username, password })).status).toBe(200);
+  expect([
+    await statusOf(username, other),
+    await statusOf(username, [...password].slice(0, 72).join('')),
+    await statusOf(username, password),
+  ]).toEqual([401, 401, 200]);
+  expect(await statusOf(username, password.normalize('NFD'))).toBe(200); // as another keyboard composes it
+});
