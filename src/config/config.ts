@@ -36,6 +36,30 @@ function oneOf<T extends string>(env: Env, name: string, fallback: T, allowed: r
   return found;
 }
 
+function list(env: Env, name: string): string[] {
+  return (env[name] ?? '')
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+/** A file that need not be there: null when the variable is not set. */
+function path(env: Env, name: string): string | null {
+  const value = env[name] ?? '';
+  return value === '' ? null : resolve(value);
+}
+
+/** Web origins as browsers write them (RFC 6454): no wildcard, no `null`, no path, TLS unless it is this machine. */
+function origins(env: Env, name: string): string[] {
+  for (const item of list(env, name)) {
+    const url = URL.canParse(item) ? new URL(item) : null;
+    const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname));
+    if (url?.origin !== item || !isSafe || item.includes('*'))
+      throw new ConfigError(name, 'must be origins like https://ehr.example, comma separated');
+  }
+  return list(env, name);
+}
+
 /**
  * Reads every setting of the server from the environment (R22: keys and connections come from configuration). The README's table lists them.
  * Times are in seconds, sizes in bytes unless the name says otherwise.
@@ -73,12 +97,17 @@ export function readConfig(env: Env = process.env) {
       attachmentLimit: integer(env, 'ATTACHMENT_LIMIT', 26_214_400, 1024, 268_435_456),
       requestsPerMinute: integer(env, 'REQUESTS_PER_MINUTE', 600, 1, 100_000_000),
       loginsPerMinute: integer(env, 'LOGINS_PER_MINUTE', 30, 1, 100_000_000),
+      /** How long a client may keep an exchange waiting, in seconds, before a least rate applies; half of it for the headers. */
+      slowClientSeconds: integer(env, 'SLOW_CLIENT_SECONDS', 30, 1, 600),
+      /** Connections at once; more are closed unread. */
+      maxConnections: integer(env, 'MAX_CONNECTIONS', 4096, 1, 1_000_000),
+      /** Whose pages may call the API from a browser. */
+      corsOrigins: origins(env, 'CORS_ORIGINS'),
+      /** File with the bearer token that `/metrics` asks for. None: in production there is no `/metrics`, else it is open. */
+      metricsTokenFile: path(env, 'METRICS_TOKEN_FILE'),
       docs: flag(env, 'DOCS_ENABLED', env['NODE_ENV'] !== 'production'),
       /** Addresses of the proxies in front, comma separated (IP or CIDR); empty trusts nobody's X-Forwarded-For. */
-      trustedProxies: (env['TRUSTED_PROXIES'] ?? '')
-        .split(',')
-        .map((item) => item.trim())
-        .filter((item) => item !== ''),
+      trustedProxies: list(env, 'TRUSTED_PROXIES'),
     },
     /** First part of every hospital's ledger origin: `<base>/<hospital id>`. */
     ledgerOriginBase,
@@ -88,7 +117,7 @@ export function readConfig(env: Env = process.env) {
       /** How long a seal waits for its proof before it answers without one. */
       waitSeconds: integer(env, 'LEDGER_WAIT_SECONDS', 10, 1, 60),
       /** File in the form of C2SP tlog-policy: the logs this server witnesses, the witnesses it asks, the quorum. None: no witnesses. */
-      policyFile: env['LEDGER_POLICY'] === undefined || env['LEDGER_POLICY'] === '' ? null : resolve(env['LEDGER_POLICY']),
+      policyFile: path(env, 'LEDGER_POLICY'),
       /** Name of the key with which this server cosigns the logs of others. */
       witnessName: text(env, 'WITNESS_NAME', `${ledgerOriginBase}/witness`),
       /** Time between two batches of the trail in the logs. */
