@@ -123,7 +123,7 @@ describe('SEC-14 two servers on one database', () => {
     const answer = await site
       .as(site.hospital, servers[0].url)
       .api.withToken(null)
-      .post<{ accessToken: string; refreshToken: string }>('/auth/login', { username, password });
+      .post<{ accessToken: string; refreshToken: string; deviceToken: string }>('/auth/login', { username, password });
     if (answer.status !== 200) throw new Error(`login of ${username}: ${answer.status}`);
     return {
       id: '',
@@ -131,6 +131,7 @@ describe('SEC-14 two servers on one database', () => {
       password,
       api: at(0, site.hospital).api.withToken(answer.body.accessToken),
       refreshToken: answer.body.refreshToken,
+      deviceToken: answer.body.deviceToken,
     };
   }
 
