@@ -6,7 +6,7 @@ export interface RawRequest {
   readonly method?: string;
   /** Sent as it is: nothing is normalised. */
   readonly path: string;
-  readonly headers?: Record<string, string | string[]>;
+  readonly headers?: Readonly<Record<string, string | string[]>>;
   readonly body?: string | Uint8Array;
 }
 
