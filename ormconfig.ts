@@ -9,8 +9,9 @@ import { entities } from './src/entities';
 /** Where the data are: a PostgreSQL database, or a SQLite file. */
 export type Store = Pick<Config, 'sqlitePath' | 'postgres'>;
 
-/** Options of the writing (default) or the read-only connection; the server and the TypeORM command line use the same. */
-export function dataSourceOptions({ sqlitePath, postgres }: Store, readonly = false): DataSourceOptions {
+/** Options of the writing (default) or the read-only connection of a store, or of a SQLite file; the server and the TypeORM command line use the same. */
+export function dataSourceOptions(store: Store | string, readonly = false): DataSourceOptions {
+  const { sqlitePath, postgres } = typeof store === 'string' ? { sqlitePath: store, postgres: null } : store;
   return postgres
     ? postgresOptions(postgres, { entities, migrations: postgresMigrations }, readonly)
     : sqliteOptions(sqlitePath, { entities, migrations: sqliteMigrations }, readonly);

@@ -50,7 +50,7 @@ async function growLog(ours, hospitalId, leaves) {
   const { DataSource } = require('typeorm');
   const { dataSourceOptions } = require(`${ours.dist}/ormconfig.js`);
   const { currentLog, queueEntry, sequence } = require(`${ours.dist}/src/tlog/log-store.js`);
-  const source = await new DataSource(dataSourceOptions({ sqlitePath: ours.database, postgres: null })).initialize();
+  const source = await new DataSource(dataSourceOptions(ours.database)).initialize();
   await source.query('PRAGMA synchronous = OFF');
   const { id, size } = await currentLog(source.manager, hospitalId);
   for (let done = size; done < leaves;) {
@@ -72,7 +72,7 @@ async function incremental(ours, hospitalId, sizes, times) {
   const { currentLog } = require(`${ours.dist}/src/tlog/log-store.js`);
   const { TreeReader } = require(`${ours.dist}/src/tlog/tree-reader.js`);
   const { verifyConsistency } = require(`${ours.dist}/src/ledger/core/tree.js`);
-  const source = await new DataSource(dataSourceOptions({ sqlitePath: ours.database, postgres: null }, true)).initialize();
+  const source = await new DataSource(dataSourceOptions(ours.database, true)).initialize();
   const { id } = await currentLog(source.manager, hospitalId);
   const result = {};
   for (const size of sizes) {

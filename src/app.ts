@@ -6,20 +6,20 @@ import { dirname } from 'node:path';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../ormconfig';
 import { AppModule, type Foundations } from './app.module';
+import { tagRowsOnce } from './audit/first-tags';
 import { newId } from './common/ids';
 import { LOGS, type Logs, NestLog } from './common/logger';
 import type { Config } from './config/config';
-import { loadKeyFiles } from './crypto/key-files';
 import { KeyRing } from './crypto/key-ring.service';
+import { openRootKeys } from './crypto/open-root-keys';
+import { RowTagger } from './crypto/row-tag';
 import { whileBusy } from './database/busy';
 import { isEmpty, openDataSources } from './database/database.module';
+import { useRowTags } from './database/row-tags';
 import { setUpDocs } from './docs';
 import { setUpHttp } from './http';
 import { answerBroken, answerUnroutable } from './http-edge';
-
-const HEADERS_TIMEOUT_MS = 15_000;
-/** For a whole request with its body: the largest file on a slow line. */
-const REQUEST_TIMEOUT_MS = 120_000;
+import { serverLimits } from './http-pace';
 
 /**
  * Opens keys and database. Keys are made only where there is no database yet; a database whose keys are missing or wrong is refused, for it would
@@ -30,10 +30,17 @@ export async function openFoundations(config: Config): Promise<Foundations> {
   process.umask(0o077);
   mkdirSync(dirname(config.sqlitePath), { recursive: true, mode: 0o700 });
   const isNew = config.postgres ? await isEmpty(dataSourceOptions(config)) : !existsSync(config.sqlitePath);
-  const keys = loadKeyFiles(config.keysDir, { create: isNew });
+  const keys = openRootKeys(config, { create: isNew });
   const sources = await openDataSources(dataSourceOptions(config), dataSourceOptions(config, true));
   try {
-    await whileBusy(() => sources.writer.transaction((tx) => new KeyRing(keys).verifyRoot(tx)));
+    const tagger = new RowTagger(keys);
+    useRowTags([sources.writer, sources.reader], tagger);
+    await whileBusy(() =>
+      sources.writer.transaction(async (tx) => {
+        await new KeyRing(keys).verifyRoot(tx);
+        await tagRowsOnce(tx, tagger);
+      }),
+    );
   } catch (error) {
     await Promise.all([sources.reader, sources.writer].map((source: DataSource) => source.destroy()));
     throw error;
@@ -50,10 +57,10 @@ export async function createApp(foundations: Foundations): Promise<NestFastifyAp
     trustProxy: trustedProxies.length > 0 ? trustedProxies : false,
     genReqId: () => newId(),
     logger: false,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    ...serverLimits(config),
+    return503OnClosing: false, // Fastify's own answer has none of our headers
     routerOptions: { maxParamLength: 200 },
     forceCloseConnections: true,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS },
     frameworkErrors: answerUnroutable,
     clientErrorHandler: answerBroken,
   });

@@ -144,7 +144,7 @@ export class AccessService {
     let outcome: { value: T } | null;
     try {
       outcome = await this.database.transaction(async (tx) => {
-        this.assertStillValid(actor);
+        this.revocations.assertStillValid(actor);
         const made = (decided = await this.decide(tx, actor, action, source));
         const grant = this.grant(actor, made);
         if (grant) assertThere(made);
@@ -155,11 +155,6 @@ export class AccessService {
       throw error;
     }
     return outcome ? outcome.value : this.refuse(actor, action, decided);
-  }
-
-  /** A token that was revoked while its request waited or was read changes nothing any more. */
-  private assertStillValid({ id: sub, sessionId: sid, hospitalId: ten, epoch: ep }: Actor): void {
-    if (!this.revocations.accepts({ sub, sid, ten, ep })) throw new ApiError('unauthenticated');
   }
 
   /** The same inside a transaction that is open already. A refusal throws, and so rolls everything back. */

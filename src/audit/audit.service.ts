@@ -1,16 +1,17 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { createHash } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
 import type { Actor, Role } from '../common/actor';
 import { Clock } from '../common/clock';
 import { idTime, newId } from '../common/ids';
-import { LOGS, type Logs } from '../common/logger';
+import { describeError, LOGS, type Logs } from '../common/logger';
 import { Database } from '../database/database';
 import { RunAgain } from '../database/executor';
 import { insertRow } from '../database/rows';
 import type { AuditAction } from './actions';
 import { AuditEventEntity } from './audit-event.entity';
+import { isTaggingOnTrail } from './first-tags';
 
 const REMEMBERED = 10_000;
 /** Words of the trigger that keeps rows out of what is sealed. */
@@ -42,7 +43,7 @@ export type AuditEvent = Readonly<Omit<AuditEventEntity, 'actorRole'> & { actorR
 
 /** Writes the trail. The same transaction carries the row and the act. */
 @Injectable()
-export class AuditService {
+export class AuditService implements OnModuleInit {
   /** Rows are sealed up to this instant by a process whose clock is before ours; 0 when there is none. */
   private sealedUntil = 0;
 
@@ -53,7 +54,15 @@ export class AuditService {
     private readonly database: Database,
     private readonly clock: Clock,
     @Inject(LOGS) private readonly logs: Logs,
-  ) {}
+  ) {
+    database.onRejectedRow((table, id) => this.rejected(table, id));
+  }
+
+  /** That rows have tags is on the trail from the first start with tags on (`tagRowsOnce`). */
+  async onModuleInit(): Promise<void> {
+    if (await isTaggingOnTrail(this.database.reader)) return;
+    await this.record({ action: 'row.tag', outcome: 'ok', actor: null, requestId: newId() });
+  }
 
   /** Appends one row; after the commit the same row goes to the audit log file (R20). */
   async append(tx: EntityManager, entry: AuditEntry): Promise<void> {
@@ -87,6 +96,15 @@ export class AuditService {
   async refused(actor: Actor, what: string, reason: string): Promise<void> {
     if (this.noted.has(actor.requestId)) return;
     await this.record({ action: 'request.refuse', outcome: 'denied', actor, requestId: actor.requestId, kind: what, reason });
+  }
+
+  /** A row that somebody else wrote into the database was refused. This is a unit of its own: what met it is rolled back. */
+  private rejected(table: string, id: string): void {
+    const { app } = this.logs;
+    app.error({ table, id }, 'a row that this server did not write so was refused');
+    this.record({ action: 'row.reject', outcome: 'failed', actor: null, requestId: newId(), kind: table, subjectId: id }).catch(
+      (error: unknown) => app.error({ err: describeError(error) }, 'a refused row is not on the trail'),
+    );
   }
 
   private toRow(entry: AuditEntry): AuditEventEntity {

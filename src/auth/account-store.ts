@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { type EntityManager, IsNull, Not } from 'typeorm';
-import { insertRow, selectRows, updateRows } from '../database/rows';
-import { AccountEntity } from './account.entity';
+import type { EntityManager } from 'typeorm';
+import { insertRow, selectRows, updateRow } from '../database/rows';
+import { AccountEntity, type AccountStatus } from './account.entity';
 
-/** The only reader and writer of single account rows. */
+/** The only reader and writer of account rows. Each carries a tag: one that somebody else wrote is refused (`rows.ts`). */
 @Injectable()
 export class AccountStore {
   /** The account whose unique column has this value. */
@@ -28,9 +28,10 @@ export class AccountStore {
     return manager.getRepository(AccountEntity).existsBy({ role: 'ADMIN' });
   }
 
-  /** Whether another founder than this one can sign in. */
-  hasOtherFounder(manager: EntityManager, id: string): Promise<boolean> {
-    return manager.getRepository(AccountEntity).existsBy({ hospitalId: IsNull(), status: 'ACTIVE', role: 'ADMIN', id: Not(id) });
+  /** Whether there is another founder than this one, who can sign in unless told otherwise. */
+  async hasOtherFounder(manager: EntityManager, id: string, statuses: readonly AccountStatus[] = ['ACTIVE']): Promise<boolean> {
+    const founders = await selectRows(manager, AccountEntity, 'role', ['ADMIN']);
+    return founders.some((row) => row.id !== id && row.hospitalId === null && statuses.includes(row.status));
   }
 
   insert(tx: EntityManager, row: AccountEntity): Promise<void> {
@@ -38,8 +39,7 @@ export class AccountStore {
   }
 
   /** Writes `changes` into a row that was read in the same transaction; returns the row as it is then. */
-  async update(tx: EntityManager, row: AccountEntity, changes: Partial<Omit<AccountEntity, 'id'>>): Promise<AccountEntity> {
-    await updateRows<AccountEntity>(tx, AccountEntity, { id: row.id }, changes);
-    return { ...row, ...changes };
+  update(tx: EntityManager, row: AccountEntity, changes: Partial<Omit<AccountEntity, 'id'>>): Promise<AccountEntity> {
+    return updateRow<AccountEntity>(tx, AccountEntity, row, changes);
   }
 }

@@ -1,12 +1,15 @@
-import { Body, Controller, Delete, Get, Post } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, Post, Query } from '@nestjs/common';
+import { ApiHeader } from '@nestjs/swagger';
 import { type Actor, CurrentActor, Public, Roles } from '../common/actor';
 import { Api } from '../common/api-docs';
 import { IdParam, RequestId } from '../common/params';
 import {
   AccountResponse,
   ActivateDto,
+  EndSessionsQuery,
   JwksResponse,
   LoginDto,
+  LoginResponse,
   PasswordDto,
   RefreshDto,
   SessionResponse,
@@ -14,16 +17,23 @@ import {
   SetupResponse,
   TokenResponse,
 } from './auth.dto';
+import { PasswordProofDto, SecondFactorDto, SecondFactorResponse } from './factor.dto';
 import { Guessable } from './guards';
 import { LoginService } from './login.service';
+import { SecondFactorLoginService } from './second-factor-login.service';
 import { SessionsService } from './sessions.service';
 import { SetupService } from './setup.service';
 import { TokensService } from './tokens.service';
+
+const DEVICE_HEADER = 'x-device-token';
+const DeviceHeader = () =>
+  ApiHeader({ name: 'X-Device-Token', required: false, description: 'The `deviceToken` of the last sign-in on this device' });
 
 @Controller()
 export class AuthController {
   constructor(
     private readonly logins: LoginService,
+    private readonly secondFactors: SecondFactorLoginService,
     private readonly sessions: SessionsService,
     private readonly setups: SetupService,
     private readonly tokens: TokensService,
@@ -44,9 +54,51 @@ export class AuthController {
   @Post('auth/login')
   @Public()
   @Guessable()
-  @Api('auth', 'Tokens for user name and password', TokenResponse, { open: true, problems: ['invalid_credentials'] })
-  login(@Body() dto: LoginDto, @RequestId() requestId: string): Promise<TokenResponse> {
-    return this.logins.login(dto, requestId);
+  @DeviceHeader()
+  @Api('auth', 'Tokens for user name and password, or what second factor is asked for', LoginResponse, {
+    or: SecondFactorResponse,
+    open: true,
+    problems: ['invalid_credentials'],
+  })
+  login(
+    @Body() dto: LoginDto,
+    @RequestId() requestId: string,
+    @Headers(DEVICE_HEADER) deviceToken: string | undefined,
+  ): Promise<LoginResponse | SecondFactorResponse> {
+    return this.logins.login(dto, { deviceToken, requestId });
+  }
+
+  @Post('auth/login/second-factor')
+  @Public()
+  @Guessable()
+  @DeviceHeader()
+  @Api('auth', 'Tokens for the second factor that a sign-in or a step-up has asked for', LoginResponse, {
+    open: true,
+    problems: ['invalid_second_factor'],
+  })
+  secondFactor(
+    @Body() dto: SecondFactorDto,
+    @RequestId() requestId: string,
+    @Headers(DEVICE_HEADER) deviceToken: string | undefined,
+  ): Promise<LoginResponse> {
+    return this.secondFactors.complete(dto, { deviceToken, requestId });
+  }
+
+  @Post('auth/step-up')
+  @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
+  @Guessable()
+  @DeviceHeader()
+  @Api('auth', 'Proves it again: a new session with a fresh sign-in in place of this one', LoginResponse, {
+    or: SecondFactorResponse,
+    enrolling: true,
+    problems: ['invalid_credentials'],
+  })
+  stepUp(
+    @CurrentActor() actor: Actor,
+    @Body() dto: PasswordProofDto,
+    @Headers(DEVICE_HEADER) deviceToken: string | undefined,
+  ): Promise<LoginResponse | SecondFactorResponse> {
+    return this.logins.stepUp(actor, dto.password, deviceToken);
   }
 
   @Post('auth/activate')
@@ -69,7 +121,7 @@ export class AuthController {
 
   @Post('auth/logout')
   @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
-  @Api('auth', 'Ends this session: its access and refresh tokens are void at once', null, { status: 204 })
+  @Api('auth', 'Ends this session: its access and refresh tokens are void at once', null, { status: 204, enrolling: true })
   logout(@CurrentActor() actor: Actor): Promise<void> {
     return this.sessions.logout(actor, actor.sessionId);
   }
@@ -77,17 +129,18 @@ export class AuthController {
   @Post('auth/password')
   @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
   @Guessable()
-  @Api('auth', 'Changes the own password and ends all other sessions', null, {
+  @DeviceHeader()
+  @Api('auth', 'Changes the own password, ends all other sessions and forgets all devices', null, {
     status: 204,
     problems: ['invalid_credentials', 'password_unacceptable', 'not_found'],
   })
-  password(@CurrentActor() actor: Actor, @Body() dto: PasswordDto): Promise<void> {
-    return this.logins.changePassword(actor, dto);
+  password(@CurrentActor() actor: Actor, @Body() dto: PasswordDto, @Headers(DEVICE_HEADER) deviceToken: string | undefined): Promise<void> {
+    return this.logins.changePassword(actor, dto, deviceToken);
   }
 
   @Get('auth/me')
   @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
-  @Api('auth', 'The own account', AccountResponse, { problems: ['not_found'] })
+  @Api('auth', 'The own account', AccountResponse, { enrolling: true, problems: ['not_found'] })
   me(@CurrentActor() actor: Actor): Promise<AccountResponse> {
     return this.logins.me(actor);
   }
@@ -96,7 +149,14 @@ export class AuthController {
   @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
   @Api('auth', 'The own open sessions', [SessionResponse])
   list(@CurrentActor() actor: Actor): Promise<SessionResponse[]> {
-    return this.sessions.list(actor);
+    return this.sessions.own(actor);
+  }
+
+  @Delete('auth/sessions')
+  @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
+  @Api('auth', 'Ends all own sessions, or all but this one', null, { status: 204 })
+  endAll(@CurrentActor() actor: Actor, @Query() query: EndSessionsQuery): Promise<void> {
+    return this.sessions.endOwn(actor, query.keep);
   }
 
   @Delete('auth/sessions/:id')

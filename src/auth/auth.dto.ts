@@ -17,7 +17,7 @@ export class CredentialsDto {
   username!: string;
 
   /**
-   * At least 15 characters, any script; no rule about kinds of characters.
+   * At least 15 characters, any script; no rule about kinds of characters. Common passwords and those made of user name, names or hospital are refused.
    * @example "violet kettle walks north"
    */
   @IsString()
@@ -101,6 +101,13 @@ export class AccountQuery extends PageQuery {
   status?: AccountStatus;
 }
 
+export class EndSessionsQuery {
+  /** `current` leaves the session that asks. */
+  @IsOptional()
+  @IsIn(['current'])
+  keep?: 'current';
+}
+
 export class TokenResponse {
   /** ES256 JSON Web Token, sent as `Authorization: Bearer …`. */
   accessToken!: string;
@@ -112,6 +119,14 @@ export class TokenResponse {
   refreshToken!: string;
 }
 
+export class LoginResponse extends TokenResponse {
+  /**
+   * Send it as `X-Device-Token` with the next sign-in from this device, which then works also while strangers' guesses have locked the account. Good
+   * for 90 days after the last sign-in; a secret like a password.
+   */
+  deviceToken!: string;
+}
+
 export class PendingResponse {
   /** Always the same answer, also when the user name is taken: it must not tell who is registered. */
   status!: 'PENDING';
@@ -119,18 +134,28 @@ export class PendingResponse {
 
 export class IssuedCodeResponse {
   accountId!: string;
-  /** Hand it over on paper; it is shown only here. */
-  code!: string;
-  expiresAt!: string;
+  /**
+   * Hand it over on paper; it is shown only here. Null when somebody else gives it: the hospital, at `POST /accounts/:id/code`, for an account that a
+   * doctor asked for; for a further founder, the founder who approves.
+   */
+  code!: string | null;
+  expiresAt!: string | null;
 }
 
 export class AccountResponse {
   id!: string;
   role!: Role;
   status!: AccountStatus;
+  /** Of a locked account: `guesses`, `hospital` or `founder`. What the founder locked, only a founder unlocks. */
+  lockedBy!: string | null;
   name!: string;
   hospitalId!: string | null;
   createdAt!: string;
+}
+
+export class ApprovedResponse extends AccountResponse {
+  /** The one-time code of a further founder, after the approval; else null. */
+  activation!: IssuedCodeResponse | null;
 }
 
 export class AccountPage {
@@ -143,8 +168,17 @@ export class SessionResponse {
   createdAt!: string;
   lastUsedAt!: string;
   expiresAt!: string;
+  /** How it was proved (RFC 8176): `pwd`, and `otp` or `hwk` for a second factor. */
+  amr!: string[];
   /** True for the session that asks. */
   current!: boolean;
+}
+
+export class DeviceResponse {
+  id!: string;
+  createdAt!: string;
+  lastUsedAt!: string;
+  expiresAt!: string;
 }
 
 export class JwksResponse {

@@ -5,9 +5,20 @@ import type { FastifyRequest } from 'fastify';
 import { createHash } from 'node:crypto';
 import { AuditService } from '../audit/audit.service';
 import { handlerName } from '../audit/refusals.interceptor';
-import { type Actor, IDEMPOTENT_KEY, type IdempotentRequest, PUBLIC_KEY, type Role, ROLES_KEY } from '../common/actor';
+import {
+  type Actor,
+  ENROLLING_KEY,
+  IDEMPOTENT_KEY,
+  type IdempotentRequest,
+  PUBLIC_KEY,
+  RECENT_SIGN_IN_KEY,
+  type Role,
+  ROLES_KEY,
+} from '../common/actor';
+import { Clock } from '../common/clock';
 import { ApiError, invalid } from '../common/errors';
 import { bearerToken } from './jwt.strategy';
+import { isRecent, staleSignIn } from './step-up';
 import { TokensService } from './tokens.service';
 
 const GUESSABLE_KEY = 'bjwt:guessable';
@@ -81,5 +92,35 @@ export class RolesGuard implements CanActivate {
     if (actor && roles.includes(actor.role)) return true;
     if (actor) await this.audit.refused(actor, handlerName(context), 'role');
     throw new ApiError('forbidden');
+  }
+}
+
+/** Whose role needs a second factor and who has none can do nothing but add one. */
+@Injectable()
+export class SecondFactorGuard implements CanActivate {
+  constructor(private readonly audit: AuditService) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const { actor } = context.switchToHttp().getRequest<FastifyRequest>();
+    if (actor?.acr !== 'enrol' || Reflect.getMetadata(ENROLLING_KEY, context.getHandler()) === true) return true;
+    await this.audit.refused(actor, handlerName(context), 'no_second_factor');
+    throw new ApiError('second_factor_required');
+  }
+}
+
+/** Refuses an old sign-in where the route asks for a recent one (SEC-45), after the role was found to fit. */
+@Injectable()
+export class RecentSignInGuard implements CanActivate {
+  constructor(
+    private readonly audit: AuditService,
+    private readonly clock: Clock,
+  ) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    if (Reflect.getMetadata(RECENT_SIGN_IN_KEY, context.getHandler()) !== true) return true;
+    const { actor } = context.switchToHttp().getRequest<FastifyRequest>();
+    if (actor && isRecent(actor.authTime, this.clock.now())) return true;
+    if (actor) await this.audit.refused(actor, handlerName(context), 'old_sign_in');
+    throw staleSignIn();
   }
 }

@@ -9,6 +9,7 @@ import { Sealed, SealedColumn } from '../crypto/sealed';
 export class IdempotencyEntity {
   @PrimaryColumn({ type: 'varchar', length: 36 }) id!: string;
   @Column({ type: 'varchar', length: 36 }) accountId!: string;
+  /** SHA-256 of the client's key, base64url. */
   @Column({ type: 'varchar', length: 128 }) key!: string;
   /** SHA-256 of method, path and body. */
   @Column({ type: BINARY_COLUMN }) digest!: Buffer;

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { createHash } from 'node:crypto';
 import { type EntityManager, In, LessThan } from 'typeorm';
 import { AuditService } from '../audit/audit.service';
 import type { Actor } from '../common/actor';
@@ -38,7 +39,9 @@ export class IdempotencyService {
    */
   async once<T>(tx: EntityManager, actor: Actor, work: () => Promise<T>): Promise<T> {
     if (!actor.idempotency) return work();
-    const { key, digest } = actor.idempotency;
+    const { digest } = actor.idempotency;
+    // A client chooses its keys, and may make them of a name or a number: the clear text is not kept.
+    const key = createHash('sha256').update(actor.idempotency.key).digest('base64url');
     const repository = tx.getRepository(IdempotencyEntity);
     const now = this.clock.now();
     await repository.delete({ createdAt: LessThan(now - KEPT_MS) });

@@ -10,14 +10,25 @@ import { KeyRing } from '../crypto/key-ring.service';
 import { PasswordHasher } from '../crypto/password-hasher';
 import type { Sealed } from '../crypto/sealed';
 import { Database } from '../database/database';
-import type { AccountEntity } from './account.entity';
+import { type AccountEntity, NOBODY } from './account.entity';
 import { AccountStore } from './account-store';
 import { accountSubject, AccountsService } from './accounts.service';
-import type { AccountResponse, ActivateDto, LoginDto, PasswordDto, TokenResponse } from './auth.dto';
-import { LockoutService } from './lockout.service';
+import type { AccountResponse, ActivateDto, LoginDto, LoginResponse, PasswordDto } from './auth.dto';
+import { DevicesService } from './devices.service';
+import type { SecondFactorResponse } from './factor.dto';
+import { FactorProofs } from './factor-proofs.service';
+import { type Attempt, LockoutService } from './lockout.service';
 import { codeHash } from './one-time-code';
 import { checkPassword } from './password-policy';
-import { SessionsService } from './sessions.service';
+import { SessionsService, type SignIn } from './sessions.service';
+import { PASSWORD_ONLY } from './tokens.service';
+
+/** Where a sign-in comes from. */
+export interface Client {
+  /** Of a device on which somebody has signed in before. */
+  readonly deviceToken: string | undefined;
+  readonly requestId: string;
+}
 
 /** Proving who one is: passwords and one-time codes. */
 @Injectable()
@@ -30,35 +41,58 @@ export class LoginService {
     private readonly hasher: PasswordHasher,
     private readonly keyRing: KeyRing,
     private readonly lockouts: LockoutService,
+    private readonly devices: DevicesService,
+    private readonly factors: FactorProofs,
     private readonly audit: AuditService,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   /**
-   * Tokens for user name and password (R4). Unknown, wrong, pending, locked and closed give one answer, after the same work: a password is hashed
-   * in every case. Each wrong guess counts, also parallel ones; at the limit the account locks and its tokens end (R6).
+   * Tokens for user name and password (R4). Unknown, wrong, pending, locked and closed give one answer, after the same work (SEC-31): one password is
+   * hashed and the same statements run in every case. Each wrong guess counts, also parallel ones; at the limit the account locks and its tokens end (R6).
    */
-  async login(dto: LoginDto, requestId: string): Promise<TokenResponse> {
+  async login(dto: LoginDto, client: Client): Promise<LoginResponse | SecondFactorResponse> {
     const found = await this.store.find(this.database.reader, 'usernameIndex', this.accounts.usernameIndex(dto.username));
-    const proved = await this.hasher.verify(found?.id ?? '00000000-0000-0000-0000-000000000000', found?.password ?? null, dto.password);
-    const tokens = await this.database.transaction(async (tx) => {
-      const account = found && (await this.store.find(tx, 'id', found.id));
-      const reason = this.lockouts.refusal(account, found?.password, proved);
-      if (account && reason === null) return this.succeed(tx, account, requestId);
-      await this.lockouts.refuse(tx, account, reason ?? 'unknown', requestId);
+    return this.prove(found, dto.password, client, null);
+  }
+
+  /** The same for who is signed in: proves it again, and goes on with a new session in place of the old one (SEC-24, SEC-45). */
+  async stepUp(actor: Actor, password: string, deviceToken: string | undefined): Promise<LoginResponse | SecondFactorResponse> {
+    const found = await this.store.find(this.database.reader, 'id', actor.id);
+    return this.prove(found, password, { deviceToken, requestId: actor.requestId }, actor);
+  }
+
+  private async prove(
+    found: AccountEntity | null,
+    password: string,
+    client: Client,
+    actor: Actor | null,
+  ): Promise<LoginResponse | SecondFactorResponse> {
+    const proved = await this.hasher.verify(found?.id ?? NOBODY, found?.password ?? null, password);
+    const replaces = actor?.sessionId ?? null;
+    const { deviceToken, requestId } = client;
+    const answer = await this.database.transaction(async (tx) => {
+      const attempt = await this.lockouts.attempt(tx, found?.id, deviceToken);
+      const hasEnded = actor !== null && !(await this.sessions.isOpen(tx, actor));
+      const reason = this.lockouts.refusal(attempt, found?.password, proved) ?? (hasEnded ? 'session_ended' : null);
+      if (attempt.account && reason === null) {
+        const asked = await this.factors.ask(tx, attempt.account, replaces, requestId);
+        return asked ?? this.signIn(tx, attempt.account, attempt, { amr: PASSWORD_ONLY, replaces }, client);
+      }
+      await this.lockouts.refuse(tx, attempt, { reason: reason ?? 'unknown', proved, requestId });
       return null;
     });
-    if (!tokens) throw new ApiError('invalid_credentials');
-    if (found?.password) await this.rehash(found.id, found.password, dto.password);
-    return tokens;
+    if (!answer) throw new ApiError('invalid_credentials');
+    if (found?.password) await this.rehash(found.id, found.password, password);
+    return answer;
   }
 
   /** First user name and password of an issued account (R3). */
   async activate(dto: ActivateDto, requestId: string): Promise<AccountResponse> {
-    checkPassword(dto.password, { minLength: this.config.login.passwordMinLength, username: dto.username });
     const hash = codeHash(dto.code);
     const account = await this.store.find(this.database.reader, 'codeHash', hash);
+    await this.checkPassword(dto.password, dto.username, account);
     if (!account) throw new ApiError('invalid_code');
     const password = await this.hasher.hash(account.id, dto.password);
     return this.database.transaction(async (tx) => {
@@ -71,7 +105,7 @@ export class LoginService {
       const vault = await this.keyRing.vault(tx, accountSubject(current));
       const username = vault.seal('account.username', current.id, dto.username);
       const login = { usernameIndex, username, password, codeHash: null, codeExpiresAt: null };
-      const active = await this.store.update(tx, current, { ...login, status: 'ACTIVE', failedAttempts: 0 });
+      const active = await this.store.update(tx, current, { ...login, status: 'ACTIVE' });
       await this.audit.append(tx, {
         action: 'account.activate',
         outcome: 'ok',
@@ -88,26 +122,25 @@ export class LoginService {
    * Changes the own password; needs the current one and ends all other sessions. Hashing takes its time: when the password was replaced meanwhile (a
    * new one-time code for a stolen login) or the session ended, the change is refused, or the thief would take the account back.
    */
-  async changePassword(actor: Actor, dto: PasswordDto): Promise<void> {
+  async changePassword(actor: Actor, dto: PasswordDto, deviceToken: string | undefined): Promise<void> {
     const account = await this.store.find(this.database.reader, 'id', actor.id);
     if (!account?.username) throw notFound();
     const vault = await this.keyRing.vault(this.database.reader, accountSubject(account));
-    checkPassword(dto.newPassword, {
-      minLength: this.config.login.passwordMinLength,
-      username: vault.open('account.username', account.id, account.username),
-    });
+    await this.checkPassword(dto.newPassword, vault.open('account.username', account.id, account.username), account, 'newPassword');
     const proved = await this.hasher.verify(account.id, account.password, dto.currentPassword);
     const password = proved ? await this.hasher.hash(account.id, dto.newPassword) : null;
     const done = await this.database.transaction(async (tx) => {
-      const current = await this.store.find(tx, 'id', actor.id);
+      const attempt = await this.lockouts.attempt(tx, actor.id, deviceToken);
       const isOpen = await this.sessions.isOpen(tx, actor);
-      const reason = this.lockouts.refusal(current, account.password, proved) ?? (isOpen ? null : 'session_ended');
-      if (!password || !current || reason !== null) {
-        await this.lockouts.refuse(tx, current, reason ?? 'wrong_password', actor.requestId);
+      const reason = this.lockouts.refusal(attempt, account.password, proved) ?? (isOpen ? null : 'session_ended');
+      if (!password || !attempt.account || reason !== null) {
+        await this.lockouts.refuse(tx, attempt, { reason: reason ?? 'wrong_password', proved, requestId: actor.requestId });
         return false;
       }
-      await this.store.update(tx, current, { password, failedAttempts: 0 });
+      await this.store.update(tx, attempt.account, { password });
+      await this.lockouts.clear(tx, attempt);
       await this.sessions.endOthers(tx, actor.id, actor.sessionId);
+      await this.devices.forgetAll(tx, actor.id);
       await this.audit.append(tx, {
         action: 'password.change',
         outcome: 'ok',
@@ -127,17 +160,27 @@ export class LoginService {
     return this.accounts.toResponse(this.database.reader, account);
   }
 
-  private async succeed(tx: EntityManager, account: AccountEntity, requestId: string): Promise<TokenResponse> {
-    if (account.failedAttempts > 0) await this.store.update(tx, account, { failedAttempts: 0 });
+  private async checkPassword(password: string, username: string, account: AccountEntity | null, path?: string): Promise<void> {
+    const names = account ? await this.accounts.names([account.id, account.hospitalId]) : [];
+    const hasSecondFactor = account !== null && account.factors > 0;
+    await checkPassword(password, { minLength: this.config.login.passwordMinLength, hasSecondFactor, username, names }, path);
+  }
+
+  /** A session for somebody who has proved all that is asked for, on a device that is known from then on. */
+  async signIn(tx: EntityManager, account: AccountEntity, attempt: Attempt, by: SignIn, client: Client): Promise<LoginResponse> {
+    const { deviceToken, requestId } = client;
+    await this.lockouts.clear(tx, attempt);
     await this.audit.append(tx, {
-      action: 'login',
+      action: by.replaces === null ? 'login' : 'step-up',
       outcome: 'ok',
       actor: account,
       requestId,
       hospitalId: account.hospitalId,
       subjectId: account.id,
+      kind: by.amr,
     });
-    return this.sessions.open(tx, account);
+    const tokens = await this.sessions.open(tx, account, by);
+    return { ...tokens, deviceToken: await this.devices.remember(tx, account.id, attempt.device, deviceToken) };
   }
 
   /** After a sign-in: a hash of cheaper parameters than today's is made anew (SEC-29), unless the password was changed meanwhile. */

@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
+import type { Actor } from '../common/actor';
 import { Clock } from '../common/clock';
 import { ApiError } from '../common/errors';
 import { describeError, LOGS, type Logs } from '../common/logger';
@@ -73,6 +74,11 @@ export class RevocationsService implements OnApplicationBootstrap, OnApplication
   accepts(claims: RevocableClaims): boolean {
     if (Date.now() - this.freshAt > STALE_MS) throw new ApiError('unavailable', 'Revoked tokens cannot be told from valid ones now');
     return claims.ep >= this.latest([claims.sub, claims.sid, claims.ten]);
+  }
+
+  /** A token that was revoked while its request waited or was read changes nothing any more. @throws ApiError `unauthenticated`, `unavailable` */
+  assertStillValid({ id: sub, sessionId: sid, hospitalId: ten, epoch: ep }: Actor): void {
+    if (!this.accepts({ sub, sid, ten, ep })) throw new ApiError('unauthenticated');
   }
 
   private latest(subjects: readonly (string | null)[]): number {

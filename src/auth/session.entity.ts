@@ -1,6 +1,7 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { IdColumn, InstantColumn } from '../common/columns';
 import { BINARY_COLUMN } from '../crypto/column-types';
+import { RowTagColumn } from '../database/row-tags';
 
 /** One sign-in: the family of refresh tokens that came from it. */
 @Entity('session')
@@ -11,6 +12,9 @@ export class SessionEntity {
   @InstantColumn() lastUsedAt!: number;
   @InstantColumn() expiresAt!: number;
   @InstantColumn({ nullable: true }) endedAt!: number | null;
+  @RowTagColumn({ counted: false }) rowTag?: Buffer | null;
+  /** How the holder proved who it is, as the claim `amr` says it, space separated. */
+  @Column({ type: 'varchar', length: 16, default: 'pwd' }) amr!: string;
 }
 
 /** A refresh token: only its SHA-256 is stored. `usedAt` is set once; a second use is theft or a lost answer. */
@@ -23,6 +27,7 @@ export class RefreshTokenEntity {
   @InstantColumn({ nullable: true }) usedAt!: number | null;
   /** The token that replaced this one. */
   @Column({ type: BINARY_COLUMN, nullable: true }) successor!: Buffer | null;
+  @RowTagColumn({ counted: false }) rowTag?: Buffer | null;
 }
 
 /** Access tokens of `subject` (`*`, a hospital, an account or a session) with an epoch below `notBefore` are void. */

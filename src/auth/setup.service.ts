@@ -43,7 +43,8 @@ export class SetupService {
     const { expected } = this;
     if (!expected) throw new ApiError('setup_done');
     if (!timingSafeEqual(codeHash(dto.code), expected.hash) || this.clock.now() > expected.until) throw new ApiError('invalid_code');
-    checkPassword(dto.password, { minLength: this.config.login.passwordMinLength, username: dto.username });
+    const { passwordMinLength: minLength } = this.config.login;
+    await checkPassword(dto.password, { minLength, hasSecondFactor: false, username: dto.username, names: [dto.name] });
     const id = newId(this.clock.now());
     const password = await this.hasher.hash(id, dto.password);
     await this.database.transaction(async (tx) => {

@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { type Actor, type Role, ROLES } from '../common/actor';
+import { type Acr, ACRS, type Actor, type Role, ROLES } from '../common/actor';
 import { Clock } from '../common/clock';
 import { isId, newId } from '../common/ids';
 import { CONFIG, type Config } from '../config/config';
@@ -14,6 +14,7 @@ export interface AccessClaims {
   readonly iss: string;
   readonly aud: string;
   readonly sub: string;
+  readonly client_id: string;
   readonly iat: number;
   readonly exp: number;
   readonly jti: string;
@@ -24,19 +25,23 @@ export interface AccessClaims {
   /** Epoch: instant of issue in milliseconds, compared with revocations. */
   readonly ep: number;
   readonly auth_time: number;
+  /** How it was proved (RFC 8176): `pwd`, and `otp` or `hwk` for a second factor. */
   readonly amr: readonly string[];
+  readonly acr: Acr;
 }
 
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 const MAX_LENGTH = 4096;
 const HEADER_NAMES = ['alg', 'kid', 'typ'];
 const TYPE = 'at+jwt';
+/** `amr` of a sign-in without a second factor. */
+export const PASSWORD_ONLY = 'pwd';
+const METHODS = [PASSWORD_ONLY, 'otp', 'hwk'];
 
 /** Issues and checks access tokens: ES256 (RFC 7518 section 3.4), pinned; keys as KeyObjects. */
 @Injectable()
 export class TokensService {
-  private readonly publicKeys = new Map<string, KeyObject>();
-  private readonly verified = new LRUCache<string, AccessClaims>({ max: 10_000 });
+  private readonly verified = new LRUCache<string, { readonly kid: string; readonly claims: AccessClaims }>({ max: 10_000 });
 
   constructor(
     private readonly jwt: JwtService,
@@ -44,29 +49,28 @@ export class TokensService {
     private readonly clock: Clock,
     @Inject(ROOT_KEYS) private readonly keys: RootKeys,
     @Inject(CONFIG) private readonly config: Config,
-  ) {
-    for (const { kid, privateKey } of keys.tokenKeys) this.publicKeys.set(kid, createPublicKey(privateKey));
-  }
+  ) {}
 
-  /** Signs an access token for a session. `authTime` is when the holder proved the password, ms. */
-  issue(account: { id: string; role: Role; hospitalId: string | null }, sessionId: string, authTime: number): string {
-    const key = this.keys.tokenKeys[0];
-    if (!key) throw new Error('no token key');
+  /** Signs an access token for a session, whose beginning is when the holder proved who it is. */
+  issue(account: { id: string; role: Role; hospitalId: string | null }, session: { id: string; createdAt: number; amr: string }): string {
+    const key = this.keys.tokenKeys.signing(this.clock.now());
     const { issuer, audience, accessSeconds } = this.config.token;
     const iat = Math.floor(this.clock.now() / 1000);
     const claims: AccessClaims = {
       iss: issuer,
       aud: audience,
       sub: account.id,
+      client_id: this.config.token.clientId,
       iat,
       exp: iat + accessSeconds,
       jti: newId(),
-      sid: sessionId,
+      sid: session.id,
       role: account.role,
       ten: account.hospitalId,
-      ep: this.revocations.epoch([account.id, sessionId, account.hospitalId]),
-      auth_time: Math.floor(authTime / 1000),
-      amr: ['pwd'],
+      ep: this.revocations.epoch([account.id, session.id, account.hospitalId]),
+      auth_time: Math.floor(session.createdAt / 1000),
+      amr: session.amr.split(' '),
+      acr: session.amr !== PASSWORD_ONLY ? 'mfa' : this.config.login.secondFactorRoles.includes(account.role) ? 'enrol' : 'pwd',
     };
     // The type of signing options knows secrets as text only; jsonwebtoken takes a KeyObject and is several times faster with it.
     return this.jwt.sign(
@@ -77,17 +81,8 @@ export class TokensService {
 
   /** The key for a token's signature, when the token has the one form that is accepted; otherwise undefined. The header is read, never believed. */
   keyFor(token: string): KeyObject | undefined {
-    if (token.length > MAX_LENGTH || !COMPACT.test(token)) return undefined;
-    let header: unknown;
-    try {
-      header = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString('utf8'));
-    } catch {
-      return undefined;
-    }
-    if (typeof header !== 'object' || header === null || Array.isArray(header)) return undefined;
-    if (Object.keys(header).sort().join() !== HEADER_NAMES.join()) return undefined; // no crit, jku, jwk, x5u, b64, zip …
-    const { typ, alg, kid } = header as Record<string, unknown>;
-    return typ === TYPE && alg === 'ES256' && typeof kid === 'string' ? this.publicKeys.get(kid) : undefined;
+    const kid = kidOf(token);
+    return kid === undefined ? undefined : this.keys.tokenKeys.verifying(kid, this.clock.now());
   }
 
   /** The actor of claims whose signature, issuer, audience and expiry passport-jwt has checked; undefined when anything is off. */
@@ -95,15 +90,20 @@ export class TokensService {
     if (!isAccessClaims(claims)) return undefined;
     const now = this.clock.now() / 1000;
     if (claims.exp <= now || claims.iat > now + 5 || claims.exp - claims.iat > this.config.token.accessSeconds) return undefined;
-    if (!this.revocations.accepts(claims)) return undefined;
-    const authTime = claims.auth_time * 1000;
-    return { id: claims.sub, role: claims.role, hospitalId: claims.ten, sessionId: claims.sid, epoch: claims.ep, authTime, requestId };
+    if (claims.client_id !== this.config.token.clientId || !this.revocations.accepts(claims)) return undefined;
+    const { sub: id, role, ten: hospitalId, sid: sessionId, ep: epoch, acr } = claims;
+    return { id, role, hospitalId, sessionId, epoch, authTime: claims.auth_time * 1000, acr, requestId };
   }
 
-  /** The actor of a token that was verified before; expiry and revocation are checked again. */
+  /** The actor of a token that was verified before; its key, expiry and revocation are checked again. */
   remembered(token: string, requestId: string): Actor | undefined {
-    const claims = this.verified.get(digest(token));
-    return claims && this.actorOf(claims, requestId);
+    const hit = this.verified.get(digest(token));
+    return hit && this.keys.tokenKeys.verifying(hit.kid, this.clock.now()) && this.actorOf(hit.claims, requestId);
+  }
+
+  /** Whose token this is, when it was verified before; whether it is still good is not asked. */
+  holderOf(token: string): string | undefined {
+    return this.verified.get(digest(token))?.claims.sub;
   }
 
   /** Whether the guard will let this token through, asked before a large body is read. @throws ApiError `unavailable` as the guard does */
@@ -125,17 +125,38 @@ export class TokensService {
 
   /** Keeps verified claims so that the next request with the same token skips the signature. */
   remember(token: string, claims: AccessClaims): void {
-    this.verified.set(digest(token), claims);
+    const kid = kidOf(token);
+    if (kid !== undefined) this.verified.set(digest(token), { kid, claims });
   }
 
   /** Public keys as a JWK set (RFC 7517): other programs can verify our tokens and cannot sign any. */
   jwks(): { keys: Record<string, unknown>[] } {
-    return { keys: [...this.publicKeys].map(([kid, key]) => ({ ...key.export({ format: 'jwk' }), kid, use: 'sig', alg: 'ES256' })) };
+    const keys = this.keys.tokenKeys.published(this.clock.now());
+    return { keys: keys.map(({ kid, publicKey }) => ({ ...publicKey.export({ format: 'jwk' }), kid, use: 'sig', alg: 'ES256' })) };
   }
+}
+
+/** The key id of a token in the one form that is accepted; of any other undefined. */
+function kidOf(token: string): string | undefined {
+  if (token.length > MAX_LENGTH || !COMPACT.test(token)) return undefined;
+  let header: unknown;
+  try {
+    header = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString('utf8'));
+  } catch {
+    return undefined;
+  }
+  if (typeof header !== 'object' || header === null || Array.isArray(header)) return undefined;
+  if (Object.keys(header).sort().join() !== HEADER_NAMES.join()) return undefined; // no crit, jku, jwk, x5u, b64, zip …
+  const { typ, alg, kid } = header as Record<string, unknown>;
+  return typ === TYPE && alg === 'ES256' && typeof kid === 'string' ? kid : undefined;
 }
 
 function digest(token: string): string {
   return createHash('sha256').update(token).digest('base64');
+}
+
+function isAmr(value: unknown): boolean {
+  return Array.isArray(value) && value[0] === PASSWORD_ONLY && value.every((item) => METHODS.some((method) => method === item));
 }
 
 export function isAccessClaims(value: unknown): value is AccessClaims {
@@ -148,6 +169,8 @@ export function isAccessClaims(value: unknown): value is AccessClaims {
     [claims.sub, claims.jti, claims.sid].every(isUuid) &&
     (claims.ten === null || isUuid(claims.ten)) &&
     ROLES.some((role) => role === claims.role) &&
+    ACRS.some((acr) => acr === claims.acr) &&
+    isAmr(claims.amr) &&
     typeof claims.aud === 'string'
   );
 }

@@ -5,6 +5,10 @@ export const ROLES = ['ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR'] as co
 /** ADMIN is the founder of the system; AUDITOR reads metadata and proofs only. */
 export type Role = (typeof ROLES)[number];
 
+/** How sure the sign-in was (claim `acr`): `mfa` with a second factor, `pwd` without; `enrol` lacks the one that the role needs, and can only add it. */
+export const ACRS = ['enrol', 'pwd', 'mfa'] as const;
+export type Acr = (typeof ACRS)[number];
+
 /** Who sends a request, as the verified access token says. The first argument of every service method that acts for somebody. */
 export interface Actor {
   /** The account's id; for a doctor or a patient it is also the id of that person's row. */
@@ -17,6 +21,7 @@ export interface Actor {
   readonly epoch: number;
   /** When the holder proved the password, ms (claim `auth_time`). */
   readonly authTime: number;
+  readonly acr: Acr;
   /** Correlates the answer, the trail and the log file. */
   readonly requestId: string;
   /** Present when the client sent an `Idempotency-Key` header to a route that takes one. */
@@ -39,6 +44,12 @@ export const Roles = (...roles: [Role, ...Role[]]) => SetMetadata(ROLES_KEY, rol
 
 /** Marks a creating route whose answer is kept, so that a retry with the same `Idempotency-Key` has one effect. */
 export const IDEMPOTENT_KEY = 'bjwt:idempotent';
+
+/** Marks a route that needs a recent sign-in: a stolen or forgotten token is not enough (set by `Api`, enforced by a guard). */
+export const RECENT_SIGN_IN_KEY = 'bjwt:recent-sign-in';
+
+/** Marks a route that is open also to somebody who first has to add a second factor (set by `Api`). */
+export const ENROLLING_KEY = 'bjwt:enrolling';
 
 /** Opens a route to callers without a token. */
 export const Public = () => SetMetadata(PUBLIC_KEY, true);

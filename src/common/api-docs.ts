@@ -10,7 +10,7 @@ import {
   getSchemaPath,
   ApiExtraModels,
 } from '@nestjs/swagger';
-import { IDEMPOTENT_KEY } from './actor';
+import { ENROLLING_KEY, IDEMPOTENT_KEY, RECENT_SIGN_IN_KEY } from './actor';
 import { PROBLEMS, type ProblemCode } from './errors';
 
 /** One element at fault. */
@@ -42,13 +42,21 @@ export interface ApiOptions {
   problems?: readonly ProblemCode[];
   /** The route creates something and accepts `Idempotency-Key`. */
   idempotent?: boolean;
+  /** The caller must have signed in within the last five minutes: for acts that a stolen token must not do (SEC-45). */
+  recentSignIn?: boolean;
+  /** Open also to somebody whose role needs a second factor and who has none yet. */
+  enrolling?: boolean;
+  /** Another form that the success answer may have. */
+  or?: Type;
   /** Content type of the success answer when it is not JSON. */
   produces?: string;
 }
 
 const ALWAYS: readonly ProblemCode[] = ['invalid_request', 'too_many_requests', 'internal_error', 'unavailable'];
 const GUARDED: readonly ProblemCode[] = ['unauthenticated', 'forbidden'];
+const ENROLLED: readonly ProblemCode[] = ['second_factor_required'];
 const RETRIED: readonly ProblemCode[] = ['idempotency_key_reused'];
+const STALE: readonly ProblemCode[] = ['insufficient_user_authentication'];
 
 function problemResponses(codes: readonly ProblemCode[]): MethodDecorator[] {
   const byStatus = new Map<number, string[]>();
@@ -69,14 +77,25 @@ export function Api(tag: string, summary: string, answer: Type | [Type] | null, 
     ? { content: { [options.produces]: { schema: { type: 'string' as const, format: 'binary' } } } }
     : answer === null
       ? {}
-      : { type: answer };
+      : options.or
+        ? { schema: { oneOf: [answer, options.or].flat().map((type) => ({ $ref: getSchemaPath(type) })) } }
+        : { type: answer };
   return applyDecorators(
     ApiTags(tag),
-    ApiOperation({ summary }),
+    ApiOperation({ summary: options.recentSignIn ? `${summary} (needs a recent sign-in)` : summary }),
     HttpCode(status),
-    ApiExtraModels(Problem),
+    ApiExtraModels(Problem, ...(options.or && answer ? [answer, options.or].flat() : [])),
     ApiResponse({ status, description: 'Done', ...body }),
-    ...problemResponses([...ALWAYS, ...(options.open ? [] : GUARDED), ...(options.idempotent ? RETRIED : []), ...(options.problems ?? [])]),
+    ...problemResponses([
+      ...ALWAYS,
+      ...(options.open ? [] : GUARDED),
+      ...(options.open || options.enrolling ? [] : ENROLLED),
+      ...(options.recentSignIn ? STALE : []),
+      ...(options.idempotent ? RETRIED : []),
+      ...(options.problems ?? []),
+    ]),
+    ...(options.enrolling ? [SetMetadata(ENROLLING_KEY, true)] : []),
+    ...(options.recentSignIn ? [SetMetadata(RECENT_SIGN_IN_KEY, true)] : []),
     ...(options.open ? [] : [ApiBearerAuth()]),
     ...(options.idempotent
       ? [

@@ -43,6 +43,7 @@ export function toPage<R, T>(rows: readonly R[], limit: number, idOf: (row: R) =
   return { items: shown.map(toItem), nextCursor: more ? toCursor(idOf(last)) : null };
 }
 
-function toCursor(id: string): string {
+/** The cursor of a page that ends with this id. */
+export function toCursor(id: string): string {
   return Buffer.from(id, 'latin1').toString('base64url');
 }

@@ -28,6 +28,7 @@ function statusOf(exception: unknown): number {
 /** `crypto` stands to the right of this module, so its errors are known by their codes. */
 function fromCrypto(code: string): ApiError {
   if (code === 'hasher_busy') return new ApiError('unavailable', 'Too many sign-ins at once', { headers: { 'retry-after': '1' } });
+  if (code === 'hsm_unavailable') return new ApiError('unavailable', 'The keys cannot be used now', { headers: { 'retry-after': '5' } });
   if (code === 'key_destroyed') return new ApiError('erased');
   if (code === 'bad_value') return new ApiError('invalid_request', 'A value has no usable characters');
   return new ApiError('integrity_error');

@@ -3,5 +3,7 @@ export function readToolSettings(env: Readonly<Record<string, string | undefined
   return {
     /** `EHR_PASSWORD`; undefined means that it is asked for. */
     password: env['EHR_PASSWORD'],
+    /** `EHR_CODE`, of a code app, or a recovery code; undefined means that it is asked for where it is needed. */
+    code: env['EHR_CODE'],
   } as const;
 }

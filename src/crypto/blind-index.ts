@@ -8,9 +8,17 @@ import { type Field, fields } from './fields';
 import { ROOT_KEYS, type RootKeys } from './root-keys';
 
 /** Fields with a unique index. Nothing of few values (gender, diagnosis) may ever be added: its frequencies would show it. */
-export type IndexedField = Extract<Field, 'account.username' | 'patient.national_id' | 'directory.content'>;
+export type IndexedField = Extract<
+  Field,
+  'account.username' | 'patient.national_id' | 'directory.content' | 'rate_count.client' | 'recovery_code.hash'
+>;
+
+/** Fields that are searched by words, each of which may have many holders. */
+export type SearchedField = Extract<Field, 'patient.name'>;
 
 export const BLIND_INDEX_BYTES = 16;
+/** Of a truncated index. */
+export const MAX_INDEX_BITS = 16;
 
 /**
  * Two values with the same result are one identifier: NFKC, trimmed, case folded, NFKC again (folding may decompose).
@@ -43,7 +51,22 @@ export class BlindIndex {
     return createHmac('sha256', this.#key(tenantScope, field)).update(normalised).digest().subarray(0, BLIND_INDEX_BYTES);
   }
 
-  #key(tenantScope: string, field: IndexedField): KeyObject {
+  /**
+   * The first `bits` bits of HMAC-SHA-256 of the word, for an index that is not unique: so few that many different words share a value, and equal
+   * values say little. The caller opens what it finds and looks whether it fits.
+   * @param bits 0 to {@link MAX_INDEX_BITS}
+   * @returns bits (1 byte) | value, left-aligned (2 bytes): values of different lengths never meet
+   */
+  truncated(tenantScope: string, field: SearchedField, word: string, bits: number): Buffer {
+    if (word === '' || !isWellFormed(word) || !(bits >= 0 && bits <= MAX_INDEX_BITS)) throw new CryptoError('bad_value');
+    const token = Buffer.alloc(3);
+    token.writeUInt8(bits, 0);
+    const value = createHmac('sha256', this.#key(tenantScope, field)).update(word).digest().readUInt16BE(0);
+    token.writeUInt16BE(value & (0xffff << (MAX_INDEX_BITS - bits)) & 0xffff, 1);
+    return token;
+  }
+
+  #key(tenantScope: string, field: IndexedField | SearchedField): KeyObject {
     assertContext([tenantScope]);
     const name = `${field}/${tenantScope}`;
     const cached = this.#keys.get(name);

@@ -13,7 +13,7 @@ export interface CryptoSettings {
 
 const SETTINGS = Symbol('CRYPTO_SETTINGS');
 
-/** Global: `CryptoModule.register({ inject: [Config], useFactory: (config: Config) => ({ keys: loadKeyFiles(…), hasher: … }) })`. */
+/** Global: `CryptoModule.register({ inject: [Config], useFactory: (config: Config) => ({ keys: openRootKeys(…), hasher: … }) })`. */
 @Global()
 @Module({})
 export class CryptoModule {

@@ -39,7 +39,8 @@ export interface FieldContext {
 
 /** What an envelope is bound to: a label that says what kind of thing it is, and parts that say which one. */
 export interface Binding {
-  readonly label: 'ehr/field/v1' | 'ehr/dek/v1' | 'ehr/kek/v1' | 'ehr/password/v1';
+  readonly label:
+    'ehr/field/v1' | 'ehr/dek/v1' | 'ehr/kek/v1' | 'ehr/password/v1' | 'ehr/key-file/v1' | 'ehr/key-check/v1' | 'ehr/row-set/v1';
   readonly parts: readonly string[];
 }
 

@@ -8,6 +8,9 @@ export const fields = {
   'account.name': { table: 'account', column: 'name' },
   'account.password': { table: 'account', column: 'password' },
   'account.signing_key': { table: 'account', column: 'signing_key' },
+  /** Not sealed, only indexed: a code is shown once and not kept. */
+  'recovery_code.hash': { table: 'recovery_code', column: 'hash' },
+  'second_factor.secret': { table: 'second_factor', column: 'secret' },
   'patient.name': { table: 'patient', column: 'name' },
   'patient.birth_date': { table: 'patient', column: 'birth_date' },
   'patient.gender': { table: 'patient', column: 'gender' },
@@ -25,6 +28,7 @@ export const fields = {
   'departure.reason': { table: 'departure', column: 'reason' },
   'consent.contract': { table: 'consent', column: 'contract' },
   'idempotency.response': { table: 'idempotency', column: 'response' },
+  'rate_count.client': { table: 'rate_count', column: 'client' },
   'directory.content': { table: 'directory', column: 'content' },
 } as const satisfies Record<string, { table: string; column: string }>;
 

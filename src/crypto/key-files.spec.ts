@@ -3,7 +3,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CryptoError, type CryptoErrorCode } from './crypto-error';
-import { loadKeyFiles, thumbprint } from './key-files';
+import { loadKeyFiles } from './key-files';
+import { thumbprint } from './token-key-file';
 
 describe('key files', () => {
   let base: string;
@@ -21,14 +22,13 @@ describe('key files', () => {
   it('creates a full set once and reads the same keys afterwards', () => {
     const first = loadKeyFiles(dir, { create: true });
     const again = loadKeyFiles(dir, { create: true });
-    expect([first.created, again.created]).toEqual([true, false]);
-    for (const name of ['wrapKey', 'indexKey', 'pepperKey'] as const) {
+    expect(again.root.matches(first.root.checkValue())).toBe(true);
+    for (const name of ['indexKey', 'pepperKey', 'ledgerKey'] as const) {
       expect(first[name].symmetricKeySize).toBe(32);
       expect(first[name].equals(again[name])).toBe(true);
     }
-    const [token] = again.tokenKeys;
-    expect(token?.kid).toBe(first.tokenKeys[0]?.kid);
-    if (!token) throw new Error('no token key');
+    const token = again.tokenKeys.signing(Date.now());
+    expect(token.kid).toBe(first.tokenKeys.signing(Date.now()).kid);
     const signature = sign('sha256', Buffer.from('x'), token.privateKey);
     expect(verify('sha256', Buffer.from('x'), createPublicKey(token.privateKey), signature)).toBe(true);
     expect(readFileSync(file('root.key'), 'utf8')).toMatch(/^[0-9a-f]{64}\n$/);
@@ -56,7 +56,7 @@ describe('key files', () => {
       );
       chmodSync(file(start), 0o400);
     }
-    expect(loadKeyFiles(dir, { create: false }).created).toBe(false);
+    expect(() => loadKeyFiles(dir, { create: false })).not.toThrow();
   });
 
   it('SEC-88 refuses an open directory, full or empty', () => {
@@ -114,15 +114,17 @@ describe('key files', () => {
       expectCode('key_file_malformed', name);
     }
     writeFileSync(file('token-'), good);
-    expect(loadKeyFiles(dir, { create: false }).tokenKeys).toHaveLength(1);
+    expect(loadKeyFiles(dir, { create: false }).tokenKeys.published(Date.now())).toHaveLength(1);
   });
 
-  it('orders several token keys, the newest first, and says when it cannot read', () => {
+  it('of several token keys the newest signs, all verify; and it says when it cannot read', () => {
     loadKeyFiles(dir, { create: true });
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const newer = join(dir, `token-${thumbprint(privateKey)}.pem`);
     writeFileSync(newer, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 });
-    expect(loadKeyFiles(dir, { create: false }).tokenKeys.map((key) => key.kid)[0]).toBe(thumbprint(privateKey));
+    const { tokenKeys } = loadKeyFiles(dir, { create: false });
+    expect(tokenKeys.signing(Date.now() + 1000).kid).toBe(thumbprint(privateKey));
+    expect(tokenKeys.published(Date.now())).toHaveLength(2);
     writeFileSync(join(base, 'plain'), '');
     dir = join(base, 'plain');
     expectCode('key_file_unreadable', 'key directory');

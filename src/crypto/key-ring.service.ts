@@ -2,12 +2,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import { CryptoError } from './crypto-error';
-import { DataKey } from './data-key';
 import { DataKeyRow } from './data-key.entity';
 import { KekRow } from './kek.entity';
 import { verifyKeyChecks } from './key-check';
-import { createWrapped, dekBinding, kekBinding, unwrap } from './key-wrap';
-import { ROOT_KEYS, type RootKeys } from './root-keys';
+import { createWrapped, dekBinding, kekBinding, KeyWrapper, unwrap } from './key-wrap';
+import { type DataRoots, ROOT_KEYS } from './root-keys';
 import { type Subject, Vault } from './vault';
 
 const CACHED_KEYS = 10_000;
@@ -38,19 +37,16 @@ export function vaultKey(subject: Subject): string {
  */
 @Injectable()
 export class KeyRing {
-  readonly #root: DataKey;
   readonly #vaults = new LRUCache<string, Vault>({ max: CACHED_KEYS, ttl: CACHED_FOR_MS });
   /** By the wrapped bytes and what they are bound to. Unwrapping is a pure function of these, so a rollback cannot make an entry wrong. */
-  readonly #keks = new LRUCache<string, DataKey>({ max: 1000, ttl: CACHED_FOR_MS });
+  readonly #keks = new LRUCache<string, KeyWrapper>({ max: 1000, ttl: CACHED_FOR_MS });
 
   /** Keys that were destroyed lately: a request that read one just before must not put it back into the cache. */
   readonly #gone = new LRUCache<string, true>({ max: CACHED_KEYS, ttl: CACHED_FOR_MS });
 
   #committed: EntityManager | undefined;
 
-  constructor(@Inject(ROOT_KEYS) private readonly keys: RootKeys) {
-    this.#root = new DataKey(keys.wrapKey);
-  }
+  constructor(@Inject(ROOT_KEYS) private readonly keys: DataRoots) {}
 
   /** Gives a connection that sees committed data only; with it, keys needed inside transactions are cached too. */
   readCommittedFrom(reader: EntityManager): void {
@@ -124,9 +120,9 @@ export class KeyRing {
     const keks = await manager.createQueryBuilder(KekRow, 'kek').getMany();
     for (const { tenantId, version, wrapped } of keks) {
       try {
-        unwrap(this.#root, kekBinding(tenantId, version), wrapped);
-      } catch {
-        throw new CryptoError('wrong_root_key');
+        this.#openKek(tenantId, version, wrapped);
+      } catch (error) {
+        throw error instanceof CryptoError && error.code === 'key_rejected' ? new CryptoError('wrong_root_key') : error;
       }
     }
     await verifyKeyChecks(manager, this.keys, keks.length === 0);
@@ -162,10 +158,10 @@ export class KeyRing {
     return new Vault(key, found);
   }
 
-  #openKek(tenantId: string, version: number, wrapped: Buffer): DataKey {
+  #openKek(tenantId: string, version: number, wrapped: Buffer): KeyWrapper {
     const name = `${tenantId}/${version}/${wrapped.toString('base64')}`;
     let kek = this.#keks.get(name);
-    if (!kek) this.#keks.set(name, (kek = unwrap(this.#root, kekBinding(tenantId, version), wrapped)));
+    if (!kek) this.#keks.set(name, (kek = new KeyWrapper(unwrap(this.keys.root, kekBinding(tenantId, version), wrapped))));
     return kek;
   }
 
@@ -181,7 +177,7 @@ export class KeyRing {
     return this.#open(found);
   }
 
-  async #currentKek(manager: EntityManager, tenantId: string): Promise<{ kek: DataKey; version: number }> {
+  async #currentKek(manager: EntityManager, tenantId: string): Promise<{ kek: KeyWrapper; version: number }> {
     const latest = () =>
       manager
         .createQueryBuilder(KekRow, 'kek')
@@ -191,7 +187,7 @@ export class KeyRing {
         .getOne();
     let row = await latest();
     if (!row) {
-      const { wrapped } = createWrapped(this.#root, () => kekBinding(tenantId, 1));
+      const { wrapped } = createWrapped(this.keys.root, () => kekBinding(tenantId, 1));
       const first: KekRow = { tenantId, version: 1, wrapped, createdAt: Date.now() };
       await manager.createQueryBuilder().insert().into(KekRow).values(first).orIgnore().updateEntity(false).execute();
       row = await latest();

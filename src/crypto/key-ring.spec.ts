@@ -1,4 +1,7 @@
 import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Test } from '@nestjs/testing';
 import { DataSource, type EntityManager, SelectQueryBuilder } from 'typeorm';
 import { BlindIndex } from './blind-index';
@@ -8,13 +11,16 @@ import { CryptoModule } from './crypto.module';
 import { DataKeyRow } from './data-key.entity';
 import { KekRow } from './kek.entity';
 import { KeyCheckRow } from './key-check.entity';
+import { loadKeyFiles } from './key-files';
 import { KeyRing, vaultKey } from './key-ring.service';
 import { Argon2idHasher, PasswordHasher } from './password-hasher';
-import type { RootKeys } from './root-keys';
+import { FileRoot } from './file-root';
+import type { DataRoots } from './root-keys';
 import type { Subject } from './vault';
 
 const secret = (): KeyObject => createSecretKey(randomBytes(32));
-const keys: RootKeys = { wrapKey: secret(), indexKey: secret(), pepperKey: secret(), ledgerKey: secret(), tokenKeys: [] };
+const newRoot = () => new FileRoot(secret());
+const keys: DataRoots = { root: newRoot(), indexKey: secret(), pepperKey: secret(), ledgerKey: secret() };
 const jane: Subject = { subjectId: 'patient-1', tenantId: 'tenant-1' };
 const john: Subject = { subjectId: 'patient-2', tenantId: 'tenant-1' };
 const janeElsewhere: Subject = { subjectId: 'patient-1', tenantId: 'tenant-2' };
@@ -187,18 +193,18 @@ describe('KeyRing', () => {
   });
 
   describe('verifyRoot', () => {
-    const verify = (changed: Partial<RootKeys>, manager: EntityManager = db.manager) =>
+    const verify = (changed: Partial<DataRoots>, manager: EntityManager = db.manager) =>
       new KeyRing({ ...keys, ...changed }).verifyRoot(manager);
 
     it.each([
-      ['wrapKey', 'wrong_root_key'],
+      ['root', 'wrong_root_key'],
       ['indexKey', 'wrong_index_key'],
       ['pepperKey', 'wrong_pepper_key'],
       ['ledgerKey', 'wrong_ledger_key'],
     ] as const)('SEC-84 a wrong %s refuses, with data and without', async (name, code) => {
-      await expect(verify({ [name]: secret() })).rejects.toThrow(new CryptoError(code));
+      await expect(verify({ [name]: name === 'root' ? newRoot() : secret() })).rejects.toThrow(new CryptoError(code));
       await make(jane);
-      await expect(verify({ [name]: secret() })).rejects.toThrow(new CryptoError(code));
+      await expect(verify({ [name]: name === 'root' ? newRoot() : secret() })).rejects.toThrow(new CryptoError(code));
       await verify({});
     });
 
@@ -219,8 +225,14 @@ describe('KeyRing', () => {
 });
 
 it('CryptoModule provides everything from injected settings', async () => {
-  const module = await Test.createTestingModule({ imports: [CryptoModule.register({ useFactory: () => ({ keys }) })] }).compile();
-  expect(module.get(KeyRing)).toBeInstanceOf(KeyRing);
-  expect(module.get(BlindIndex)).toBeInstanceOf(BlindIndex);
-  expect(module.get(PasswordHasher)).toBeInstanceOf(Argon2idHasher);
+  const dir = mkdtempSync(join(tmpdir(), 'ehr-keys-'));
+  try {
+    const made = loadKeyFiles(dir, { create: true });
+    const module = await Test.createTestingModule({ imports: [CryptoModule.register({ useFactory: () => ({ keys: made }) })] }).compile();
+    expect(module.get(KeyRing)).toBeInstanceOf(KeyRing);
+    expect(module.get(BlindIndex)).toBeInstanceOf(BlindIndex);
+    expect(module.get(PasswordHasher)).toBeInstanceOf(Argon2idHasher);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 });

@@ -5,6 +5,7 @@ import { NoPeers, type Peers, PostgresPeers } from './peers';
 import { PooledExecutor } from './pooled-executor';
 import { clientOptions } from './postgres-options';
 import { purgeDeleted } from './purge';
+import { onRejectedRow, type RejectionListener } from './row-tags';
 import { SerialExecutor } from './serial-executor';
 
 /** The two connections to one database: the writer belongs to the executor, the reader cannot write. */
@@ -41,6 +42,11 @@ export class Database implements OnApplicationShutdown {
   /** Calls `effect` once the unit that is running now is durable: for caches and log files, which must not run ahead of the database. */
   afterCommit(effect: () => void): void {
     this.executor.afterCommit(effect);
+  }
+
+  /** Calls the listener once for each row that was refused because somebody else wrote it. */
+  onRejectedRow(listener: RejectionListener): void {
+    onRejectedRow(this.sources.writer, listener);
   }
 
   /**

@@ -1,5 +1,7 @@
 import type { Driver, EntityManager, EntityMetadata, EntityTarget, ObjectLiteral, QueryRunner } from 'typeorm';
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata.js';
+import { ApiError } from '../common/errors';
+import { assertGenuine, countRows, isGenuine, newTag, tagColumn } from './row-tags';
 
 /**
  * Hot writes without a query builder. TypeORM's builders write numbers into the text of a statement, so each one is compiled anew; here the text
@@ -13,20 +15,14 @@ export function dialectOf({ dataSource }: EntityManager): Dialect {
   return dataSource.options.type === 'postgres' ? 'postgres' : 'sqlite';
 }
 
-const numbered = new Map<string, string>();
-
-/**
- * Rows of a statement with a question mark for each value, as both databases understand it; PostgreSQL wants its places numbered. For statements that are
- * constants: each is remembered.
- */
+/** Rows of a statement with a question mark for each value, and no other: PostgreSQL wants its places numbered. */
 export function queryRows<T>(manager: EntityManager, text: string, values: readonly unknown[]): Promise<T[]> {
   if (dialectOf(manager) === 'sqlite') return manager.query<T[]>(text, [...values]);
-  let known = numbered.get(text);
-  if (known === undefined) {
-    let place = 0;
-    numbered.set(text, (known = text.replace(/\?/g, () => `$${++place}`)));
-  }
-  return manager.query<T[]>(known, [...values]);
+  let place = 0;
+  return manager.query<T[]>(
+    text.replace(/\?/g, () => `$${++place}`),
+    [...values],
+  );
 }
 
 function runnerOf(tx: EntityManager): QueryRunner {
@@ -50,20 +46,30 @@ function insertOf(tx: EntityManager, metadata: EntityMetadata): { readonly text:
   return made;
 }
 
-/** Inserts one whole row; every column of the entity must be given but those that the database counts up (`Counted`). */
+/**
+ * Inserts one whole row; every column of the entity must be given but those that the database counts up (`Counted`) and the row's tag, which is made
+ * here.
+ */
 export async function insertRow<T extends ObjectLiteral, Counted extends keyof T = never>(
   tx: EntityManager,
   entity: EntityTarget<T>,
-  row: Omit<T, Counted>,
+  row: Omit<T, Counted | 'rowTag'>,
 ): Promise<void> {
-  const { text, columns } = insertOf(tx, tx.dataSource.getMetadata(entity));
+  const metadata = tx.dataSource.getMetadata(entity);
+  const { text, columns } = insertOf(tx, metadata);
+  const rowTag = newTag(tx, metadata, row);
+  const whole = rowTag ? { ...row, rowTag } : row;
   await runnerOf(tx).query(
     text,
-    columns.map((column) => stored(tx, column, row)),
+    columns.map((column) => stored(tx, column, whole)),
   );
+  await countRows(tx, metadata, [], [rowTag]);
 }
 
-/** Updates the rows whose columns equal all of `where`; says how many. `where` must not be empty and holds no null: neither ever widens the match. */
+/**
+ * Updates the rows whose columns equal all of `where`; says how many. `where` must not be empty and holds no null: neither ever widens the match. Not
+ * for tagged rows: see {@link updateRow}.
+ */
 export async function updateRows<T extends ObjectLiteral>(
   tx: EntityManager,
   entity: EntityTarget<T>,
@@ -71,6 +77,58 @@ export async function updateRows<T extends ObjectLiteral>(
   changes: Partial<T>,
 ): Promise<number> {
   const metadata = tx.dataSource.getMetadata(entity);
+  if (tagColumn(metadata)) throw new Error(`rows of ${metadata.tableName} are updated one by one, with their tags`);
+  return update(tx, metadata, where, changes);
+}
+
+/**
+ * Changes one tagged row and makes its tag anew; returns the row as it is then.
+ * @param row as it was read and checked; where it is no longer so, nothing is written
+ * @throws ApiError `unavailable` when it changed meanwhile
+ */
+export async function updateRow<T extends ObjectLiteral>(
+  tx: EntityManager,
+  entity: EntityTarget<T>,
+  row: T,
+  changes: Partial<T>,
+): Promise<T> {
+  const metadata = tx.dataSource.getMetadata(entity);
+  const next = { ...row, ...changes };
+  const [was, is] = [newTag(tx, metadata, row), newTag(tx, metadata, next)];
+  const key = metadata.primaryColumns.map(({ propertyName }) => [propertyName, Reflect.get(row, propertyName) as unknown]);
+  const where = { ...Object.fromEntries(key), rowTag: was } as Partial<T>;
+  if ((await update(tx, metadata, where, { ...changes, rowTag: is })) !== 1)
+    throw new ApiError('unavailable', 'The row changed meanwhile; try again');
+  await countRows(tx, metadata, [was], [is]);
+  return { ...next, rowTag: is };
+}
+
+/** Deletes the rows whose column has one of these values. Also altered ones: what is erased or done with must go. */
+export async function deleteRows<T extends ObjectLiteral>(
+  tx: EntityManager,
+  entity: EntityTarget<T>,
+  columnName: keyof T & string,
+  values: readonly unknown[],
+): Promise<void> {
+  const metadata = tx.dataSource.getMetadata(entity);
+  const rows = await storedRows(tx, entity, columnName, values);
+  if (rows.length === 0) return;
+  const { text, parameters } = matching(tx, metadata, columnName, values);
+  await runnerOf(tx).query(`DELETE FROM ${tx.dataSource.driver.escape(metadata.tableName)} WHERE ${text}`, parameters);
+  await countRows(
+    tx,
+    metadata,
+    rows.map((row): unknown => row['rowTag']),
+    [],
+  );
+}
+
+async function update<T extends ObjectLiteral>(
+  tx: EntityManager,
+  metadata: EntityMetadata,
+  where: Partial<T>,
+  changes: Partial<T>,
+): Promise<number> {
   const { driver } = tx.dataSource;
   const values: unknown[] = [];
   const assign = (part: Partial<T>): string[] =>
@@ -92,8 +150,33 @@ export async function updateRows<T extends ObjectLiteral>(
 /**
  * The rows whose column has one of these values, in no order. The counterpart for hot reads: a builder costs several times what the statement does.
  * Not for lists: they page, sort and filter.
+ * @throws CryptoError `row_rejected` when one of them is not as this server wrote it
  */
 export async function selectRows<T extends ObjectLiteral>(
+  manager: EntityManager,
+  entity: EntityTarget<T>,
+  columnName: keyof T & string,
+  values: readonly unknown[],
+): Promise<T[]> {
+  return checkedRows(manager, entity, await storedRows(manager, entity, columnName, values));
+}
+
+/** Those of the rows that are as this server wrote them: where one of somebody else’s making must not stop what is done with the others. Nobody is told. */
+export function genuineRows<T extends ObjectLiteral>(manager: EntityManager, entity: EntityTarget<T>, rows: readonly T[]): T[] {
+  const metadata = manager.dataSource.getMetadata(entity);
+  return rows.filter((row) => isGenuine(manager.dataSource, metadata, row));
+}
+
+/**
+ * The same rows, which a builder read whole. For tagged entities nothing may be believed that did not pass here or through {@link selectRows}.
+ * @throws CryptoError `row_rejected` when one of them is not as this server wrote it
+ */
+export function checkedRows<T extends ObjectLiteral>(manager: EntityManager, entity: EntityTarget<T>, rows: T[]): T[] {
+  return assertGenuine(manager.dataSource, manager.dataSource.getMetadata(entity), rows);
+}
+
+/** The same as they are stored, whoever wrote them: for verifiers, which report what does not fit instead of stopping at it. */
+export async function storedRows<T extends ObjectLiteral>(
   manager: EntityManager,
   entity: EntityTarget<T>,
   columnName: keyof T & string,
@@ -102,13 +185,30 @@ export async function selectRows<T extends ObjectLiteral>(
   if (values.length === 0) return [];
   const metadata = manager.dataSource.getMetadata(entity);
   const { driver } = manager.dataSource;
+  const names = metadata.columns.map((column) => driver.escape(column.databaseName)).join(', ');
+  const { text, parameters } = matching(manager, metadata, columnName, values);
+  const rows = await manager.query<Record<string, unknown>[]>(
+    `SELECT ${names} FROM ${driver.escape(metadata.tableName)} WHERE ${text}`,
+    parameters,
+  );
+  return hydrated<T>(metadata, driver, rows);
+}
+
+/** A condition whose text depends on the number of the values only. */
+function matching(
+  manager: EntityManager,
+  metadata: EntityMetadata,
+  columnName: string,
+  values: readonly unknown[],
+): { readonly text: string; readonly parameters: unknown[] } {
+  const { driver } = manager.dataSource;
   const match = metadata.findColumnWithPropertyName(columnName);
   if (!match || values.some((value) => value === null || value === undefined)) throw new Error('rows are found by a column and its values');
-  const names = metadata.columns.map((column) => driver.escape(column.databaseName)).join(', ');
   const places = values.map((_value, index) => driver.createParameter(match.databaseName, index)).join(', ');
-  const text = `SELECT ${names} FROM ${driver.escape(metadata.tableName)} WHERE ${driver.escape(match.databaseName)} IN (${places})`;
-  const parameters = values.map((value) => driver.preparePersistentValue(value, match) as unknown);
-  return hydrated<T>(metadata, driver, await manager.query<Record<string, unknown>[]>(text, parameters));
+  return {
+    text: `${driver.escape(match.databaseName)} IN (${places})`,
+    parameters: values.map((value) => driver.preparePersistentValue(value, match) as unknown),
+  };
 }
 
 function hydrated<T>(metadata: EntityMetadata, driver: Driver, rows: readonly Record<string, unknown>[]): T[] {

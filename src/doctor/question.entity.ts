@@ -1,6 +1,7 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { IdColumn, InstantColumn } from '../common/columns';
 import { Sealed, SealedColumn } from '../crypto/sealed';
+import { RowTagColumn } from '../database/row-tags';
 
 /** What a doctor asks a patient. The answer is a sealed record of its own. */
 @Entity('question')
@@ -18,4 +19,5 @@ export class QuestionEntity {
   /** The sealed QuestionnaireResponse. */
   @IdColumn({ nullable: true }) answerRecordId!: string | null;
   @SealedColumn({ nullable: true }) answer!: Sealed | null;
+  @RowTagColumn({ counted: true }) rowTag?: Buffer | null;
 }

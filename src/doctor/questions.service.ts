@@ -9,6 +9,7 @@ import { newId } from '../common/ids';
 import { cursorId, toPage, type Page } from '../common/page';
 import { KeyRing } from '../crypto/key-ring.service';
 import type { Vault } from '../crypto/vault';
+import { checkedRows, deleteRows, insertRow, selectRows, updateRow } from '../database/rows';
 import { SealingService } from '../record/sealing.service';
 import type { AnsweredResponse, QuestionQuery, QuestionResponse } from './doctor.dto';
 import { QuestionEntity } from './question.entity';
@@ -41,7 +42,7 @@ export class QuestionsService {
         answerRecordId: null,
         answer: null,
       };
-      await tx.getRepository(QuestionEntity).insert(row);
+      await insertRow(tx, QuestionEntity, row);
       grant.note({ subjectId: id });
       return this.toResponse(tx, vault, row);
     });
@@ -58,7 +59,7 @@ export class QuestionsService {
       if (after !== undefined) builder.andWhere('q.id > :after', { after });
       if (query.status !== undefined) builder.andWhere('q.status = :status', { status: query.status });
       const page = toPage(
-        await builder.getMany(),
+        checkedRows(manager, QuestionEntity, await builder.getMany()),
         query.limit,
         (row) => row.id,
         (row) => row,
@@ -72,11 +73,11 @@ export class QuestionsService {
   /** The answer is sealed as a FHIR QuestionnaireResponse; a question is answered once. */
   answer(actor: Actor, id: string, text: string): Promise<AnsweredResponse> {
     const target = async (manager: EntityManager) => {
-      const row = await manager.getRepository(QuestionEntity).findOneBy({ id });
-      return row && { patientId: row.patientId };
+      const row = await find(manager, id);
+      return row ? { patientId: row.patientId } : null;
     };
     return this.access.change(actor, 'question.answer', target, async (tx, grant) => {
-      const row = await tx.getRepository(QuestionEntity).findOneBy({ id });
+      const row = await find(tx, id);
       if (!row) throw notFound();
       if (row.status === 'answered') throw new ApiError('conflict', 'This question is answered');
       const vault = await this.keyRing.vault(tx, grant.subject);
@@ -89,10 +90,10 @@ export class QuestionsService {
         answerRecordId: block.recordId,
         answer: vault.seal('question.answer', id, text),
       };
-      await tx.getRepository(QuestionEntity).update({ id }, changes);
+      const answered = await updateRow(tx, QuestionEntity, row, changes);
       grant.note({ kind: 'QuestionnaireResponse', subjectId: block.recordId });
       return {
-        question: await this.toResponse(tx, vault, { ...row, ...changes }),
+        question: await this.toResponse(tx, vault, answered),
         sealed: { ...block, sealedAt: isoTime(block.sealedAt) },
       };
     });
@@ -102,10 +103,9 @@ export class QuestionsService {
    * Erasure: deletes all questions to the patient, or the one whose answer is this sealed record, for the record holds the question too. Says which.
    */
   async erase(tx: EntityManager, { patientId }: Grant, answerRecordId: string | null): Promise<string[]> {
-    const questions = tx.getRepository(QuestionEntity);
     const where = answerRecordId === null ? { patientId } : { patientId, answerRecordId };
-    const ids = (await questions.find({ where, select: { id: true } })).map((row) => row.id);
-    await questions.delete(where);
+    const ids = (await tx.getRepository(QuestionEntity).find({ where, select: { id: true } })).map((row) => row.id);
+    await deleteRows(tx, QuestionEntity, 'id', ids);
     return ids;
   }
 
@@ -127,6 +127,10 @@ export class QuestionsService {
       answerRecordId: row.answerRecordId,
     };
   }
+}
+
+async function find(manager: EntityManager, id: string): Promise<QuestionEntity | undefined> {
+  return (await selectRows(manager, QuestionEntity, 'id', [id]))[0];
 }
 
 function questionnaireResponse(question: QuestionEntity, asked: string, answer: string, authored: string): string {

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { Grant } from '../access/access.service';
 import { ConsentsService } from '../access/consents.service';
-import { AccountsService } from '../auth/accounts.service';
+import { DecisionsService } from '../auth/decisions.service';
 import { IdempotencyService } from '../auth/idempotency.service';
 import { KeyRing } from '../crypto/key-ring.service';
 import { Database } from '../database/database';
@@ -31,7 +31,7 @@ export class ErasingService {
     private readonly patients: PatientsService,
     private readonly consents: ConsentsService,
     private readonly enrolments: EnrolmentsService,
-    private readonly accounts: AccountsService,
+    private readonly decisions: DecisionsService,
     private readonly idempotency: IdempotencyService,
     private readonly keyRing: KeyRing,
   ) {}
@@ -76,7 +76,7 @@ export class ErasingService {
     await this.patients.erase(tx, grant);
     await this.consents.forget(tx, patientId);
     await this.idempotency.forget(tx, hospitalId, [patientId]);
-    await this.accounts.erase(tx, actor, patientId);
+    await this.decisions.erase(tx, actor, patientId);
     await this.enrolments.markErased(tx, patientId);
     await this.keyRing.destroy(tx, subject);
     this.database.afterCommit(() => {

@@ -1,4 +1,4 @@
-import { selectRows } from '../database/rows';
+import { storedRows } from '../database/rows';
 import { FormatError } from '../ledger/core/bytes';
 import { type CertifiedErasure, readCertificate } from '../ledger/core/erasure-certificate';
 import { BlockKind } from '../ledger/core/header';
@@ -36,7 +36,7 @@ export const erasureRows: RowKeeper = {
 
   async findings(manager, patientId, facts, chain) {
     const ids = facts.map((fact) => fact.recordId);
-    const rows = await selectRows(manager, ErasureEntity, 'id', ids);
+    const rows = await storedRows(manager, ErasureEntity, 'id', ids);
     const byId = new Map(rows.map((row) => [row.id, row]));
     const findings: Finding[] = [];
     for (const fact of facts) {

@@ -4,7 +4,7 @@ import { AccountEntity } from '../auth/account.entity';
 import { accountSubject } from '../auth/accounts.service';
 import { CryptoError } from '../crypto/crypto-error';
 import type { KeyRing } from '../crypto/key-ring.service';
-import { selectRows } from '../database/rows';
+import { storedRows } from '../database/rows';
 import { b64u } from '../ledger/core/bytes';
 import type { CertifiedErasure } from '../ledger/core/erasure-certificate';
 import type { AuthorKeyEntity } from '../ledger/ledger.entity';
@@ -30,7 +30,7 @@ export async function signedForApprover(
 }
 
 async function madeHere(manager: EntityManager, keyRing: KeyRing, { kid, x, accountId, privateKey }: AuthorKeyEntity): Promise<boolean> {
-  const [account] = await selectRows(manager, AccountEntity, 'id', [accountId]);
+  const [account] = await storedRows(manager, AccountEntity, 'id', [accountId]);
   if (!account || !privateKey) return false;
   try {
     const [vault] = (await keyRing.existingVaults(manager, [accountSubject(account)])).values();

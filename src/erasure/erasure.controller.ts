@@ -12,16 +12,12 @@ export class ErasureController {
 
   @Post('patients/:id/erasures')
   @Roles('ADMIN', 'HOSPITAL', 'PATIENT')
-  @Api(
-    'erasure',
-    'Asks to erase a sealed record or everything about a patient (`me`); needs a sign-in of the last five minutes',
-    ErasureResponse,
-    {
-      status: 201,
-      idempotent: true,
-      problems: ['not_found', 'conflict', 'erased', 'insufficient_user_authentication'],
-    },
-  )
+  @Api('erasure', 'Asks to erase a sealed record or everything about a patient (`me`)', ErasureResponse, {
+    status: 201,
+    idempotent: true,
+    recentSignIn: true,
+    problems: ['not_found', 'conflict', 'erased'],
+  })
   request(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string, @Body() dto: ErasureDto): Promise<ErasureResponse> {
     return this.erasures.request(actor, id, dto);
   }
@@ -44,12 +40,10 @@ export class ErasureController {
 
   @Post('erasures/:id/approval')
   @Roles('ADMIN', 'HOSPITAL')
-  @Api(
-    'erasure',
-    'Approves; the second of two different accounts erases for good. Needs a sign-in of the last five minutes',
-    ErasureResponse,
-    { problems: ['not_found', 'conflict', 'erased', 'insufficient_user_authentication', 'integrity_error'] },
-  )
+  @Api('erasure', 'Approves; the second of two different accounts erases for good', ErasureResponse, {
+    recentSignIn: true,
+    problems: ['not_found', 'conflict', 'erased', 'integrity_error'],
+  })
   approve(@CurrentActor() actor: Actor, @IdParam('id') id: string): Promise<ErasureResponse> {
     return this.erasures.approve(actor, id);
   }

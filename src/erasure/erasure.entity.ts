@@ -1,5 +1,6 @@
 import { Check, Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { IdColumn, InstantColumn } from '../common/columns';
+import { RowTagColumn } from '../database/row-tags';
 import type { ErasureReason } from '../ledger/core/erasure';
 
 export const ERASURE_STATES = ['requested', 'executed', 'refused', 'superseded'] as const;
@@ -39,4 +40,5 @@ export class ErasureEntity {
   @InstantColumn({ nullable: true }) purgedAt!: number | null;
   /** JSON of an `ErasureCertificate` (docs/ledger-format.md section 8). */
   @Column({ type: 'text', nullable: true }) certificate!: string | null;
+  @RowTagColumn({ counted: true }) rowTag?: Buffer | null;
 }

@@ -3,14 +3,13 @@ import type { EntityManager } from 'typeorm';
 import { AccessService, type Grant, type Target } from '../access/access.service';
 import { AuditService } from '../audit/audit.service';
 import { AccountsService } from '../auth/accounts.service';
-import { requireRecentSignIn } from '../auth/step-up';
 import type { Actor } from '../common/actor';
 import { Clock, isoTime, isoTimeOrNull } from '../common/clock';
 import { ApiError, notFound } from '../common/errors';
 import { newId } from '../common/ids';
 import { cursorId, type Page, type PageQuery, toPage } from '../common/page';
 import { Database } from '../database/database';
-import { insertRow } from '../database/rows';
+import { checkedRows, insertRow, selectRows, updateRow } from '../database/rows';
 import type { ErasureCertificate } from '../ledger/core/erasure-certificate';
 import { VerificationService } from '../ledger/verification.service';
 import { RecordErasureService } from '../record/record-erasure.service';
@@ -44,11 +43,10 @@ export class ErasuresService implements OnModuleInit {
   request(actor: Actor, patientId: string, dto: ErasureDto): Promise<ErasureResponse> {
     const { reason } = dto;
     const recordId = dto.recordId ?? null;
-    requireRecentSignIn(actor, this.clock.now());
     const target = recordId === null ? { patientId } : recordOf(patientId, recordId);
     return this.access.change(actor, 'erasure.request', target, async (tx, grant) => {
       if (recordId !== null) await this.records.assertErasable(tx, recordId);
-      const waiting = await tx.getRepository(ErasureEntity).findBy({ patientId, state: 'requested' });
+      const waiting = await waitingFor(tx, patientId);
       if (waiting.some((row) => row.recordId === recordId)) throw new ApiError('conflict', 'This erasure is asked for already');
       const requestedAt = this.clock.now();
       const row: ErasureEntity = {
@@ -75,7 +73,6 @@ export class ErasuresService implements OnModuleInit {
 
   /** The second of two different accounts executes it: the answer comes when it is durable, and the bytes are purged if nobody reads an older state. */
   async approve(actor: Actor, id: string): Promise<ErasureResponse> {
-    requireRecentSignIn(actor, this.clock.now());
     const approved = await this.access.change(actor, 'erasure.approve', erasureTarget(id), async (tx, grant) => {
       const row = await this.open(tx, id);
       noteAbout(grant, row);
@@ -86,7 +83,7 @@ export class ErasuresService implements OnModuleInit {
     });
     if (approved.state !== 'executed') return approved;
     await this.purge.run();
-    return toResponse(await this.database.reader.getRepository(ErasureEntity).findOneByOrFail({ id }));
+    return toResponse(await find(this.database.reader, id));
   }
 
   /** Refuses, or lets a patient withdraw what the patient asked for. Whoever wants it after all asks anew. */
@@ -148,10 +145,8 @@ export class ErasuresService implements OnModuleInit {
       decidedAt,
       certificate: JSON.stringify(certificate),
     });
-    if (recordId === null) {
-      const erasures = tx.getRepository(ErasureEntity);
-      await erasures.update({ patientId, state: 'requested' }, { state: 'superseded', decidedAt });
-    }
+    if (recordId === null)
+      for (const other of await waitingFor(tx, patientId)) await this.change(tx, other, { state: 'superseded', decidedAt });
     return executed;
   }
 
@@ -169,9 +164,7 @@ export class ErasuresService implements OnModuleInit {
   }
 
   private async change(tx: EntityManager, row: ErasureEntity, changes: Partial<ErasureEntity>): Promise<ErasureResponse> {
-    const { affected } = await tx.getRepository(ErasureEntity).update({ id: row.id, state: 'requested' }, changes);
-    if (affected !== 1) throw new ApiError('unavailable', 'Somebody decided meanwhile; try again');
-    return toResponse({ ...row, ...changes });
+    return toResponse(await updateRow(tx, ErasureEntity, row, changes));
   }
 
   private async page(
@@ -186,7 +179,7 @@ export class ErasuresService implements OnModuleInit {
     const after = cursorId(query);
     if (after !== undefined) builder.andWhere('e.id > :after', { after });
     for (const [name, value] of Object.entries(where)) builder.andWhere(`e.${name} = :${name}`, { [name]: value });
-    return toPage(await builder.getMany(), query.limit, (row) => row.id, toResponse);
+    return toPage(checkedRows(manager, ErasureEntity, await builder.getMany()), query.limit, (row) => row.id, toResponse);
   }
 }
 
@@ -200,15 +193,19 @@ function recordOf(patientId: string, recordId: string): (manager: EntityManager)
 
 function erasureTarget(id: string): (manager: EntityManager) => Promise<Target | null> {
   return async (manager) => {
-    const row = await manager.getRepository(ErasureEntity).findOneBy({ id });
-    return row && { patientId: row.patientId };
+    const [row] = await selectRows(manager, ErasureEntity, 'id', [id]);
+    return row ? { patientId: row.patientId } : null;
   };
 }
 
 async function find(manager: EntityManager, id: string): Promise<ErasureEntity> {
-  const row = await manager.getRepository(ErasureEntity).findOneBy({ id });
+  const [row] = await selectRows(manager, ErasureEntity, 'id', [id]);
   if (!row) throw notFound();
   return row;
+}
+
+async function waitingFor(tx: EntityManager, patientId: string): Promise<ErasureEntity[]> {
+  return checkedRows(tx, ErasureEntity, await tx.getRepository(ErasureEntity).findBy({ patientId, state: 'requested' }));
 }
 
 function noteAbout(grant: Grant, row: ErasureEntity): void {

@@ -1,9 +1,10 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { In, IsNull } from 'typeorm';
+import { IsNull } from 'typeorm';
 import { Clock } from '../common/clock';
 import { describeError, LOGS, type Logs } from '../common/logger';
 import { Database } from '../database/database';
+import { selectRows, updateRow } from '../database/rows';
 import { ErasureEntity } from './erasure.entity';
 
 const TRIES = 20;
@@ -55,7 +56,10 @@ export class PurgeService implements OnApplicationBootstrap, OnApplicationShutdo
     }
     const purgedAt = this.clock.now();
     const ids = waiting.map((row) => row.id);
-    await this.database.transaction((tx) => tx.getRepository(ErasureEntity).update({ id: In(ids), purgedAt: IsNull() }, { purgedAt }));
+    await this.database.transaction(async (tx) => {
+      for (const row of await selectRows(tx, ErasureEntity, 'id', ids))
+        if (row.purgedAt === null) await updateRow(tx, ErasureEntity, row, { purgedAt });
+    });
     return true;
   }
 }

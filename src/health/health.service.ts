@@ -35,6 +35,12 @@ export class HealthService {
     private readonly ledger: LedgerStatusService,
   ) {
     collectDefaultMetrics({ register: this.registry });
+    const rejected = new Counter({
+      name: 'ehr_rejected_rows_total',
+      help: 'Rows that this server did not write so, each counted once; 0 is good',
+      registers: [this.registry],
+    });
+    database.onRejectedRow(() => rejected.inc());
   }
 
   /** @throws ApiError unavailable when the database does not answer */

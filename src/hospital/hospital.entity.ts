@@ -1,6 +1,7 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { IdColumn, InstantColumn } from '../common/columns';
 import { Sealed, SealedColumn } from '../crypto/sealed';
+import { RowTagColumn } from '../database/row-tags';
 
 /** A hospital: a tenant, and the owner of a ledger. Its account has the same id. What is said of it is public. */
 @Entity('hospital')
@@ -14,6 +15,7 @@ export class HospitalEntity {
   @Column({ type: 'varchar', length: 255 })
   ledgerOrigin!: string;
   @InstantColumn() createdAt!: number;
+  @RowTagColumn({ counted: true }) rowTag?: Buffer | null;
 }
 
 /** A health worker at a hospital (FHIR: PractitionerRole). The id is the worker's account's. The row stays when the worker leaves. */
@@ -31,6 +33,7 @@ export class StaffEntity {
   @SealedColumn({ nullable: true }) departureReason!: Sealed | null;
   /** Who takes over the drafts and patients. */
   @IdColumn({ nullable: true }) handOverTo!: string | null;
+  @RowTagColumn({ counted: true }) rowTag?: Buffer | null;
 }
 
 /** That a hospital keeps a patient's record. Only an approved enrolment opens a chart. */
@@ -43,4 +46,5 @@ export class EnrolmentEntity {
   @InstantColumn({ nullable: true }) enrolledAt!: number | null;
   /** When everything about the patient was erased by law; null while there is a chart. */
   @InstantColumn({ nullable: true }) erasedAt!: number | null;
+  @RowTagColumn({ counted: true }) rowTag?: Buffer | null;
 }

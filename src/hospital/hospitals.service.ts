@@ -10,6 +10,7 @@ import { newId } from '../common/ids';
 import { cursorId, toPage, type Page, type PageQuery } from '../common/page';
 import { CONFIG, type Config } from '../config/config';
 import { Database } from '../database/database';
+import { checkedRows, insertRow, selectRows } from '../database/rows';
 import type { CreatedHospitalResponse, CreateHospitalDto, HospitalResponse } from './hospital.dto';
 import { HospitalEntity } from './hospital.entity';
 
@@ -40,7 +41,7 @@ export class HospitalsService {
         ledgerOrigin: `${this.config.ledgerOriginBase}/${id}`,
         createdAt,
       };
-      await tx.getRepository(HospitalEntity).insert(row);
+      await insertRow(tx, HospitalEntity, row);
       await this.audit.append(tx, {
         action: 'hospital.create',
         outcome: 'ok',
@@ -61,17 +62,17 @@ export class HospitalsService {
       .limit(query.limit + 1);
     const after = cursorId(query);
     if (after !== undefined) builder.where('h.id > :after', { after });
-    return toPage(await builder.getMany(), query.limit, (row) => row.id, toResponse);
+    return toPage(checkedRows(this.database.reader, HospitalEntity, await builder.getMany()), query.limit, (row) => row.id, toResponse);
   }
 
   async read(id: string): Promise<HospitalResponse> {
-    const row = await this.database.reader.getRepository(HospitalEntity).findOneBy({ id });
+    const [row] = await selectRows(this.database.reader, HospitalEntity, 'id', [id]);
     if (!row) throw notFound();
     return toResponse(row);
   }
 
   async exists(manager: EntityManager, id: string): Promise<boolean> {
-    return manager.getRepository(HospitalEntity).existsBy({ id });
+    return (await selectRows(manager, HospitalEntity, 'id', [id])).length > 0;
   }
 
   /** The hospital of a server that has just one; else null. */
@@ -84,11 +85,7 @@ export class HospitalsService {
 
   /** Names by id, for views that say where something was done. */
   async names(manager: EntityManager, ids: readonly string[]): Promise<Map<string, string>> {
-    if (ids.length === 0) return new Map();
-    const rows = await manager
-      .createQueryBuilder(HospitalEntity, 'h')
-      .where('h.id IN (:...ids)', { ids: [...new Set(ids)] })
-      .getMany();
+    const rows = await selectRows(manager, HospitalEntity, 'id', [...new Set(ids)]);
     return new Map(rows.map((row) => [row.id, row.name]));
   }
 

@@ -4,6 +4,7 @@ import type { Actor } from '../common/actor';
 import { AuditService } from '../audit/audit.service';
 import { AccountsService } from '../auth/accounts.service';
 import type { PendingResponse } from '../auth/auth.dto';
+import { DecisionsService } from '../auth/decisions.service';
 import { IdempotencyService } from '../auth/idempotency.service';
 import { RegistrationService } from '../auth/registration.service';
 import { Clock, isoTimeOrNull } from '../common/clock';
@@ -12,6 +13,7 @@ import { newId } from '../common/ids';
 import { cursorId, toPage, type Page, type PageQuery } from '../common/page';
 import { KeyRing } from '../crypto/key-ring.service';
 import { Database } from '../database/database';
+import { checkedRows, insertRow, selectRows, updateRow } from '../database/rows';
 import type { AddedStaffResponse, DepartureDto, RegisterDoctorDto, StaffProfileDto, StaffResponse } from './hospital.dto';
 import { StaffEntity } from './hospital.entity';
 import { HospitalsService } from './hospitals.service';
@@ -33,6 +35,7 @@ export class StaffService implements OnModuleInit {
   constructor(
     private readonly database: Database,
     private readonly accounts: AccountsService,
+    private readonly decisions: DecisionsService,
     private readonly registrations: RegistrationService,
     private readonly hospitals: HospitalsService,
     private readonly keyRing: KeyRing,
@@ -42,8 +45,9 @@ export class StaffService implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.accounts.onApproved(async (tx, { id, role }) => {
-      if (role === 'DOCTOR') await tx.getRepository(StaffEntity).update({ id }, { startedAt: this.clock.now() });
+    this.decisions.onApproved(async (tx, { id, role }) => {
+      const row = role === 'DOCTOR' ? await find(tx, id) : undefined;
+      if (row) await updateRow(tx, StaffEntity, row, { startedAt: this.clock.now() });
     });
   }
 
@@ -55,8 +59,13 @@ export class StaffService implements OnModuleInit {
   async register(dto: RegisterDoctorDto, requestId: string): Promise<PendingResponse> {
     const { hospitalId, username, password } = dto;
     if (!(await this.hospitals.exists(this.database.reader, hospitalId))) throw invalid('hospitalId', 'must name a hospital');
-    return this.registrations.register({ role: 'DOCTOR', hospitalId, name: dto.name }, { username, password }, requestId, (tx, id) =>
-      this.store(tx, id, hospitalId, dto, null),
+    return this.registrations.register(
+      { role: 'DOCTOR', hospitalId, name: dto.name },
+      { username, password },
+      requestId,
+      async (tx, id) => {
+        await this.store(tx, id, hospitalId, dto, null);
+      },
     );
   }
 
@@ -67,9 +76,9 @@ export class StaffService implements OnModuleInit {
       const now = this.clock.now();
       const id = newId(now);
       const activation = await this.accounts.issue(tx, actor, { id, role: 'DOCTOR', hospitalId, name: dto.name });
-      await this.store(tx, id, hospitalId, dto, now);
+      const row = await this.store(tx, id, hospitalId, dto, now);
       await this.audit.append(tx, { action: 'staff.add', outcome: 'ok', actor, requestId: actor.requestId, hospitalId, subjectId: id });
-      const [staff] = await this.toResponses(tx, [await tx.getRepository(StaffEntity).findOneByOrFail({ id })]);
+      const [staff] = await this.toResponses(tx, [row]);
       if (!staff) throw notFound();
       return { staff, activation };
     });
@@ -85,7 +94,7 @@ export class StaffService implements OnModuleInit {
     const after = cursorId(query);
     if (after !== undefined) builder.andWhere('s.id > :after', { after });
     const page = toPage(
-      await builder.getMany(),
+      checkedRows(this.database.reader, StaffEntity, await builder.getMany()),
       query.limit,
       (row) => row.id,
       (row) => row,
@@ -103,7 +112,7 @@ export class StaffService implements OnModuleInit {
 
   /** One worker, seen by the own hospital or by the worker. Puts the reading on the trail under `action`. */
   async read(actor: Actor, id: string, action: 'staff.read' | 'staff.print' = 'staff.read'): Promise<StaffResponse> {
-    const row = await this.database.reader.getRepository(StaffEntity).findOneBy({ id });
+    const row = await find(this.database.reader, id);
     const allowed = row && (actor.id === id || (actor.role === 'HOSPITAL' && actor.hospitalId === row.hospitalId));
     await this.audit.record({
       action,
@@ -124,32 +133,35 @@ export class StaffService implements OnModuleInit {
     own(actor, hospitalId);
     const handOverTo = dto.handOverTo ?? null;
     return this.database.transaction(async (tx) => {
-      const repository = tx.getRepository(StaffEntity);
-      const row = await repository.findOneBy({ id, hospitalId });
-      if (!row) throw notFound();
+      const row = await find(tx, id);
+      if (row?.hospitalId !== hospitalId) throw notFound();
       if (row.lastDay !== null) throw new ApiError('conflict', 'The departure is recorded already');
       if (handOverTo !== null && (handOverTo === id || !(await this.works(tx, handOverTo, hospitalId))))
         throw invalid('handOverTo', 'must be another doctor who works at this hospital');
       const vault = await this.keyRing.vault(tx, { subjectId: id, tenantId: hospitalId });
-      await repository.update(
-        { id },
-        { lastDay: dto.lastDay, handOverTo, departureReason: vault.seal('departure.reason', id, dto.reason) },
-      );
-      await this.accounts.closeFor(tx, actor, id);
-      for (const listener of this.listeners) await listener(tx, { id, hospitalId, handOverTo });
+      const departureReason = vault.seal('departure.reason', id, dto.reason);
+      const departed = await updateRow(tx, StaffEntity, row, { lastDay: dto.lastDay, handOverTo, departureReason });
+      for (const listener of this.listeners) await listener(tx, { id, hospitalId, handOverTo }); // they know why the account closes
+      await this.decisions.closeFor(tx, actor, id);
       await this.audit.append(tx, { action: 'staff.leave', outcome: 'ok', actor, requestId: actor.requestId, hospitalId, subjectId: id });
-      const [response] = await this.toResponses(tx, [await repository.findOneByOrFail({ id })]);
+      const [response] = await this.toResponses(tx, [departed]);
       if (!response) throw notFound();
       return response;
     });
   }
 
   private async works(tx: EntityManager, id: string, hospitalId: string): Promise<boolean> {
-    const row = await tx.getRepository(StaffEntity).findOneBy({ id, hospitalId });
-    return row !== null && row.lastDay === null && row.startedAt !== null;
+    const row = await find(tx, id);
+    return row?.hospitalId === hospitalId && row.lastDay === null && row.startedAt !== null;
   }
 
-  private async store(tx: EntityManager, id: string, hospitalId: string, dto: StaffProfileDto, startedAt: number | null): Promise<void> {
+  private async store(
+    tx: EntityManager,
+    id: string,
+    hospitalId: string,
+    dto: StaffProfileDto,
+    startedAt: number | null,
+  ): Promise<StaffEntity> {
     const vault = await this.keyRing.vault(tx, { subjectId: id, tenantId: hospitalId });
     const profile: StaffProfile = { specialty: dto.specialty, licence: dto.licence ?? null, phone: dto.phone ?? null };
     const row = {
@@ -161,7 +173,8 @@ export class StaffService implements OnModuleInit {
       departureReason: null,
       handOverTo: null,
     };
-    await tx.getRepository(StaffEntity).insert(row);
+    await insertRow(tx, StaffEntity, row);
+    return row;
   }
 
   private async toResponses(manager: EntityManager, rows: readonly StaffEntity[]): Promise<StaffResponse[]> {
@@ -188,6 +201,10 @@ export class StaffService implements OnModuleInit {
       }),
     );
   }
+}
+
+async function find(manager: EntityManager, id: string): Promise<StaffEntity | undefined> {
+  return (await selectRows(manager, StaffEntity, 'id', [id]))[0];
 }
 
 /** A hospital acts for itself only; another hospital's people do not exist for it. */

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import type { Actor } from '../common/actor';
 import { accountSubject } from '../auth/accounts.service';
+import { DecisionsService } from '../auth/decisions.service';
 import { Clock } from '../common/clock';
 import { ApiError } from '../common/errors';
 import { newId } from '../common/ids';
@@ -47,17 +48,20 @@ export class AuthorKeysService implements OnModuleInit {
     private readonly database: Database,
     private readonly hospitals: HospitalsService,
     private readonly staff: StaffService,
+    private readonly decisions: DecisionsService,
     private readonly tlog: TlogService,
     private readonly keyRing: KeyRing,
     private readonly clock: Clock,
   ) {}
 
-  /** Who leaves a hospital signs nothing there any more (R11). */
+  /** Who leaves a hospital, or whose login ends for another reason, signs nothing any more (R11). */
   onModuleInit(): void {
-    this.staff.onDeparture(async (tx, { id }) => {
+    const end = async (tx: EntityManager, id: string, reason: RevocationReason) => {
       const { active } = await this.keysOf(tx, id);
-      if (active) await this.revoke(tx, active.kid, 'departed');
-    });
+      if (active) await this.revoke(tx, active.kid, reason);
+    };
+    this.staff.onDeparture((tx, { id }) => end(tx, id, 'departed'));
+    this.decisions.onClosed((tx, { id }) => end(tx, id, 'retired'));
   }
 
   /**

@@ -1,9 +1,10 @@
 import type { EntityManager } from 'typeorm';
-import { queryRows, selectRows } from '../database/rows';
+import { queryRows, storedRows, selectRows } from '../database/rows';
 import type { LeafMarks } from '../tlog/leaf-marks';
 import type { LeafProver } from '../tlog/leaf-prover';
+import { waitingEntries } from '../tlog/log-store';
 import { leafOrder, waitingOrder } from '../tlog/places';
-import { LeafEntity, LogEntity, PendingEntity } from '../tlog/tlog.entity';
+import { LeafEntity, LogEntity } from '../tlog/tlog.entity';
 import { HASH_BYTES, isBytes } from './core/bytes';
 import { EntryKind } from './core/entry';
 import { type Finding, MAX_FINDINGS } from './core/verdict';
@@ -62,7 +63,7 @@ export class ChainLeaves {
     if (to === undefined) return;
     const { chainId, hospitalId } = this.chain;
     const hashes = new Map(blocks.map(({ height, blockHash }) => [height, isBytes(blockHash, HASH_BYTES) ? blockHash : null]));
-    const logs = new Map((await selectRows(this.manager, LogEntity, 'hospitalId', [hospitalId])).map((log) => [log.id, log.incarnation]));
+    const logs = new Map((await storedRows(this.manager, LogEntity, 'hospitalId', [hospitalId])).map((log) => [log.id, log.incarnation]));
     for (const row of await queryRows<LeafRow>(this.manager, LEAVES, [hospitalId, chainId, from, to]))
       this.note(row.height, hashes.get(row.height), row, logs.get(row.logId));
     await this.lookForRest(blocks, logs);
@@ -110,7 +111,7 @@ export class ChainLeaves {
     if (rest.length === 0) return;
     const heights = new Map(rest.map(({ height, blockHash }) => [keyOf(blockHash), height]));
     const hashes = rest.map(({ blockHash }) => blockHash);
-    for (const { id, logId, kind, hash } of await selectRows(this.manager, PendingEntity, 'hash', hashes)) {
+    for (const { id, logId, kind, hash } of await waitingEntries(this.manager, 'hash', hashes)) {
       const [height, incarnation] = [heights.get(keyOf(hash)), logs.get(logId)];
       if (height === undefined || incarnation === undefined || kind !== EntryKind.block) continue;
       this.leaves.set(height, []);

@@ -3,6 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { AuditService } from '../audit/audit.service';
 import { AccountsService } from '../auth/accounts.service';
 import { IdempotencyService } from '../auth/idempotency.service';
+import { RevocationsService } from '../auth/revocations.service';
 import type { Actor } from '../common/actor';
 import { Clock, isoTime } from '../common/clock';
 import { ApiError, notFound } from '../common/errors';
@@ -29,6 +30,7 @@ export class KeyRegistryService {
     private readonly hospitals: HospitalsService,
     private readonly authorKeys: AuthorKeysService,
     private readonly idempotency: IdempotencyService,
+    private readonly revocations: RevocationsService,
     private readonly audit: AuditService,
     private readonly clock: Clock,
   ) {}
@@ -39,6 +41,7 @@ export class KeyRegistryService {
    */
   register(actor: Actor, dto: RegisterKeyDto): Promise<AuthorKeyResponse> {
     return this.idempotency.transaction(actor, async (tx) => {
+      this.revocations.assertStillValid(actor);
       const { hospitalId } = actor;
       if (hospitalId === null) throw notFound();
       const jwk = await this.proven(actor, hospitalId, dto);
@@ -77,6 +80,7 @@ export class KeyRegistryService {
       throw notFound();
     }
     return this.database.transaction(async (tx) => {
+      this.revocations.assertStillValid(actor);
       const events = await selectRows(tx, KeyEventEntity, 'kid', [kid]);
       const [first] = events;
       if (!first) throw notFound();

@@ -23,6 +23,7 @@ export class KeysController {
   @Api('ledger', 'Registers the own key: from then on only its holder signs', AuthorKeyResponse, {
     status: 201,
     idempotent: true,
+    recentSignIn: true,
     problems: ['invalid_key', 'already_exists', 'conflict', 'log_halted'],
   })
   register(@CurrentActor() actor: Actor, @Body() dto: RegisterKeyDto): Promise<AuthorKeyResponse> {
@@ -36,6 +37,7 @@ export class KeysController {
     AuthorKeyResponse,
     {
       status: 201,
+      recentSignIn: true,
       problems: ['not_found', 'conflict', 'log_halted'],
     },
   )

@@ -19,9 +19,9 @@ export class LedgerController {
 
   @Get('status')
   @Roles('ADMIN', 'HOSPITAL', 'AUDITOR')
-  @Api('ledger', 'How much is sealed, logged, witnessed and read again', LedgerStatusResponse)
-  status(): Promise<LedgerStatusResponse> {
-    return this.ledger.status();
+  @Api('ledger', 'How much is sealed, logged, witnessed and read again; a hospital sees its own chains and log', LedgerStatusResponse)
+  status(@CurrentActor() actor: Actor): Promise<LedgerStatusResponse> {
+    return this.ledger.status(actor);
   }
 
   @Get('patients/:id/chain')
@@ -34,6 +34,7 @@ export class LedgerController {
   @Roles('HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
   @Header('content-disposition', 'attachment; filename="chain.json"')
   @Api('ledger', 'A patient’s whole chain with what proves it, to be verified without this server', ChainExportResponse, {
+    recentSignIn: true,
     problems: ['not_found', 'conflict', 'integrity_error'],
   })
   async export(@CurrentActor() actor: Actor, @OwnIdParam('id') id: string, @Query() query: ExportQuery): Promise<StreamableFile> {

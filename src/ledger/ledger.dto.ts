@@ -99,7 +99,7 @@ export class LogStatusResponse {
   signedSize!: number;
   /** Entries that wait for their place. */
   pending!: number;
-  /** ROLLBACK, CHECKPOINT_INVALID or CONSISTENCY_INVALID when the log is halted, else null. */
+  /** ROLLBACK, CHECKPOINT_INVALID, CONSISTENCY_INVALID or LOG_ALTERED when the log is halted, else null. */
   halted!: string | null;
   witnesses!: WitnessStatusResponse[];
 }

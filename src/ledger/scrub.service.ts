@@ -5,7 +5,10 @@ import { Clock, isoTime } from '../common/clock';
 import { LOGS, type Logs } from '../common/logger';
 import { CONFIG, type Config } from '../config/config';
 import { KeyRing } from '../crypto/key-ring.service';
+import { RowTagger } from '../crypto/row-tag';
+import { ROOT_KEYS, type RootKeys } from '../crypto/root-keys';
 import { Database } from '../database/database';
+import { verifyTaggedTables } from '../database/tagged-tables';
 import { LeafMarks } from '../tlog/leaf-marks';
 import { snapshotLogs, verifyStoredLog } from '../tlog/verify-log';
 import { WitnessingService } from '../tlog/witnessing.service';
@@ -26,8 +29,8 @@ export interface ScrubProgress {
   readonly findings: number;
 }
 
-/** A leaf is read and hashed in a small part of the time of a block with its signature and its content. */
-const LEAVES_PER_BLOCK = 16;
+/** A leaf or a tagged row is read and hashed in a small part of the time of a block with its signature and its content. */
+const ROWS_PER_BLOCK = 16;
 /** Blocks that are read at once: with their signatures some milliseconds, for which others wait. */
 const PAGE = 16;
 /** Before a cycle begins anew, and after an error. */
@@ -38,7 +41,7 @@ class Stopped extends Error {}
 
 /**
  * Reads everything that is sealed again, all the time and slowly (LEDGER_SCRUB_BLOCKS a second): checks of new blocks never see that an old row was edited.
- * Chain after chain, then the logs, then from the beginning. What does not fit is logged once as an error and counted; nothing is repaired. The
+ * The tagged rows, chain after chain, then the logs, then from the beginning. What does not fit is logged once as an error and counted; nothing is repaired. The
  * place is not kept over a restart.
  */
 @Injectable()
@@ -55,6 +58,7 @@ export class ScrubService implements OnApplicationBootstrap, BeforeApplicationSh
   private foundBefore = 0;
   /** Work that is not yet paid for by a pause, in blocks. */
   private debt = 0;
+  private readonly tagger: RowTagger;
 
   constructor(
     private readonly database: Database,
@@ -64,7 +68,10 @@ export class ScrubService implements OnApplicationBootstrap, BeforeApplicationSh
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOGS) private readonly logs: Logs,
-  ) {}
+    @Inject(ROOT_KEYS) keys: RootKeys,
+  ) {
+    this.tagger = new RowTagger(keys);
+  }
 
   onApplicationBootstrap(): void {
     if (this.config.ledger.scrubBlocks > 0) this.running = this.run();
@@ -94,11 +101,14 @@ export class ScrubService implements OnApplicationBootstrap, BeforeApplicationSh
 
   private async wholeCycle(manager: EntityManager): Promise<void> {
     Object.assign(this, { cycle: this.cycle + 1, chainsDone: 0, found: 0 });
+    const pace = (blocks: number) => this.paced(blocks, blocks);
+    const slowly = (rows: number) => this.paced(rows / ROWS_PER_BLOCK, 0);
+    const tagged = await verifyTaggedTables(manager, this.tagger, slowly);
+    for (const { table, id } of tagged.findings) this.say(id === null ? { table } : { table, id });
     // The logs as they are before the chains are read: each block below these sizes is then met in its chain.
     const logs = await snapshotLogs(manager);
     this.chains = await manager.getRepository(ChainEntity).count();
     const marks = LeafMarks.forSizes(logs.map(({ id, leaves }) => [id, leaves]));
-    const pace = (blocks: number) => this.paced(blocks, blocks);
     const checks = { leaves: { marks }, page: PAGE, pace };
     for await (const verdict of verifyLedger(manager, this.keyRing, this.verification.rowKeepers, undefined, checks)) {
       this.chainsDone += 1;
@@ -107,7 +117,7 @@ export class ScrubService implements OnApplicationBootstrap, BeforeApplicationSh
     }
     const trust = { policyFor: (origin: string) => this.witnessing.policyFor(origin) };
     for (const log of logs) {
-      const report = await verifyStoredLog(manager, log, { trust, marks, pace: (leaves) => this.paced(leaves / LEAVES_PER_BLOCK, 0) });
+      const report = await verifyStoredLog(manager, log, { trust, marks, pace: slowly });
       for (const { code, index, field } of report.findings) this.say({ origin: log.origin, code, index, field });
     }
     this.lastCompletedAt = this.clock.now();
@@ -118,14 +128,14 @@ export class ScrubService implements OnApplicationBootstrap, BeforeApplicationSh
     for (const { code, height, field } of findings) this.say({ chainId, code, height, field });
   }
 
-  /** No id of a person: a chain and a place in it. */
+  /** A chain and a place in it, or a table and a key. */
   private say(finding: Readonly<Record<string, string | number>>): void {
     this.found += 1;
     const key = JSON.stringify(finding);
     if (this.said.has(key)) return;
     if (this.said.size >= MAX_SAID) this.said.clear();
     this.said.add(key);
-    this.logs.app.error(finding, 'the scrub found something sealed that does not fit');
+    this.logs.app.error(finding, 'the scrub found something that does not fit');
   }
 
   /** Waits until the work that was done is paid for. @throws Stopped at shutdown: what is under way is given up */

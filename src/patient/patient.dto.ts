@@ -77,7 +77,11 @@ export class UpdatePatientDto {
 }
 
 export class PatientQuery extends PageQuery {
-  /** National identifier, exactly. Search by name comes later. */
+  /**
+   * National identifier, exactly; or whole words of the name, in any order, with or without accents, and a year of birth if wanted. A page may then have fewer
+   * patients than `limit`, even none, and still a `nextCursor`.
+   * @example "Ayse Demir 1984"
+   */
   @IsOptional()
   @IsString()
   @Length(1, 64)

@@ -2,6 +2,7 @@ import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { IdColumn, InstantColumn } from '../common/columns';
 import { BINARY_COLUMN } from '../crypto/column-types';
 import { Sealed, SealedColumn } from '../crypto/sealed';
+import { RowTagColumn } from '../database/row-tags';
 
 /** A patient's administrative data; every personal value is sealed under the patient's own key. */
 @Entity('patient')
@@ -19,4 +20,5 @@ export class PatientEntity {
   @SealedColumn() contact!: Sealed;
   @Column({ type: 'integer' }) version!: number;
   @InstantColumn() createdAt!: number;
+  @RowTagColumn({ counted: true }) rowTag?: Buffer | null;
 }

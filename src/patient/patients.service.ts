@@ -4,6 +4,7 @@ import { AccessService, type Grant } from '../access/access.service';
 import { AuditService } from '../audit/audit.service';
 import { AccountsService } from '../auth/accounts.service';
 import type { IssuedCodeResponse, PendingResponse } from '../auth/auth.dto';
+import { DecisionsService } from '../auth/decisions.service';
 import { IdempotencyService } from '../auth/idempotency.service';
 import { RegistrationService } from '../auth/registration.service';
 import type { Actor } from '../common/actor';
@@ -15,6 +16,7 @@ import { KeyRing } from '../crypto/key-ring.service';
 import { Sealed } from '../crypto/sealed';
 import type { Vault } from '../crypto/vault';
 import { Database } from '../database/database';
+import { insertRow, selectRows, updateRow } from '../database/rows';
 import { EnrolmentsService } from '../hospital/enrolments.service';
 import { HospitalsService } from '../hospital/hospitals.service';
 import type {
@@ -26,6 +28,7 @@ import type {
   UpdatePatientDto,
 } from './patient.dto';
 import { PatientEntity } from './patient.entity';
+import { PatientSearchService } from './patient-search.service';
 import { masked, opened, type PatientContact, patientByIdentifier } from './patient-view';
 
 /** Patients' administrative data: registration, enrolment, finding and changing. */
@@ -35,29 +38,33 @@ export class PatientsService implements OnModuleInit {
     private readonly database: Database,
     private readonly access: AccessService,
     private readonly accounts: AccountsService,
+    private readonly decisions: DecisionsService,
     private readonly registrations: RegistrationService,
     private readonly enrolments: EnrolmentsService,
     private readonly hospitals: HospitalsService,
     private readonly idempotency: IdempotencyService,
     private readonly keyRing: KeyRing,
     private readonly blindIndex: BlindIndex,
+    private readonly search: PatientSearchService,
     private readonly audit: AuditService,
     private readonly clock: Clock,
   ) {}
 
   /**
-   * An identifier counts from the approval on: a stranger who registers with somebody's number must neither learn that it is in use nor keep the
+   * An identifier and a name count from the approval on: a stranger who registers with somebody's number must neither learn that it is in use nor keep the
    * hospital from enrolling its owner.
    */
   onModuleInit(): void {
-    this.accounts.onApproved(async (tx, { id, role }) => {
+    this.decisions.onApproved(async (tx, { id, role }) => {
       if (role !== 'PATIENT') return;
       const row = await this.find(tx, id);
+      const vault = await this.vault(tx, row);
+      await this.search.put(tx, row, vault.open('patient.name', id, row.name));
       if (!row.nationalId) return;
-      const nationalId = (await this.vault(tx, row)).open('patient.national_id', id, row.nationalId);
+      const nationalId = vault.open('patient.national_id', id, row.nationalId);
       if ((await patientByIdentifier(tx, this.blindIndex, row.hospitalId, nationalId)) !== null) throw alreadyEnrolled();
       const nationalIdIndex = this.blindIndex.unique(row.hospitalId, 'patient.national_id', nationalId);
-      await tx.getRepository(PatientEntity).update({ id }, { nationalIdIndex });
+      await updateRow(tx, PatientEntity, row, { nationalIdIndex });
     });
   }
 
@@ -141,9 +148,12 @@ export class PatientsService implements OnModuleInit {
       if (dto.name !== undefined) changes.name = vault.seal('patient.name', row.id, dto.name);
       if (dto.birthDate !== undefined) changes.birthDate = vault.seal('patient.birth_date', row.id, dto.birthDate);
       if (dto.gender !== undefined) changes.gender = vault.seal('patient.gender', row.id, dto.gender);
-      await tx.getRepository(PatientEntity).update({ id: patientId }, changes);
-      if (dto.name !== undefined) await this.accounts.rename(tx, patientId, dto.name);
-      return this.toResponse(tx, { ...row, ...changes });
+      const changed = await updateRow(tx, PatientEntity, row, changes);
+      if (dto.name !== undefined) {
+        await this.accounts.rename(tx, patientId, dto.name);
+        await this.search.put(tx, row, dto.name);
+      }
+      return this.toResponse(tx, changed);
     });
   }
 
@@ -156,11 +166,12 @@ export class PatientsService implements OnModuleInit {
   async erase(tx: EntityManager, { patientId }: Grant): Promise<void> {
     const nothing = Sealed.nothing;
     const nobody = { name: nothing, birthDate: nothing, gender: nothing, contact: nothing, nationalId: null, nationalIdIndex: null };
-    await tx.getRepository(PatientEntity).update({ id: patientId }, nobody);
+    await updateRow(tx, PatientEntity, await this.find(tx, patientId), nobody);
+    await this.search.remove(tx, patientId);
   }
 
   private async find(manager: EntityManager, id: string): Promise<PatientEntity> {
-    const row = await manager.getRepository(PatientEntity).findOneBy({ id });
+    const [row] = await selectRows(manager, PatientEntity, 'id', [id]);
     if (!row) throw notFound();
     return row;
   }
@@ -187,7 +198,8 @@ export class PatientsService implements OnModuleInit {
       version: 1,
       createdAt: this.clock.now(),
     };
-    await tx.getRepository(PatientEntity).insert(row);
+    await insertRow(tx, PatientEntity, row);
+    if (approved) await this.search.put(tx, row, profile.name);
     return row;
   }
 

@@ -1,17 +1,20 @@
-import type { EntityManager } from 'typeorm';
+import { type EntityManager, MoreThan } from 'typeorm';
 import { ApiError } from '../common/errors';
 import { insertRow } from '../database/rows';
 import { ledgerOriginOf } from '../hospital/hospitals.service';
 import { sha256 } from '../ledger/core/bytes';
 import type { Checkpoint } from '../ledger/core/checkpoint';
-import { EntryKind } from '../ledger/core/entry';
+import { EntryKind, isEntryKind } from '../ledger/core/entry';
 import { formatIncarnation } from '../ledger/core/incarnation';
 import { type Policy, verifyCheckpoint } from '../ledger/core/policy';
 import { newestCheckpoint } from './checkpoint-store';
 import type { LogKeys } from './log-keys';
-import { beginLog, currentLog, queueEntry } from './log-store';
-import { IncarnationEntity, type LogEntity } from './tlog.entity';
+import { beginLog, currentLog, queueEntry, waitingEntries } from './log-store';
+import { IncarnationEntity, LeafEntity, type LogEntity, PendingEntity } from './tlog.entity';
 import { TreeReader } from './tree-reader';
+
+/** So many leaves are read at once. */
+const LEAVES_AT_ONCE = 1_000;
 
 /** The log that was begun. */
 export interface BegunLog {
@@ -72,11 +75,17 @@ async function isSound(tx: EntityManager, log: LogEntity, policy: Policy, witnes
   return true;
 }
 
-/** Leaves first, then what waited, each in its order. One statement each: a log may have millions. */
+/** Leaves first, then what waited, each in its order; each entry gets a tag of its own in the new log. */
 async function queueAgain(tx: EntityManager, from: number, to: number): Promise<void> {
-  const copy = (table: string, order: string): string =>
-    `INSERT INTO "log_pending" ("logId", "kind", "hash") SELECT ${to}, "kind", "hash" FROM "${table}" WHERE "logId" = ${from} ORDER BY "${order}"`;
-  await tx.query(copy('log_leaf', 'leafIndex'));
-  await tx.query(copy('log_pending', 'id'));
-  await tx.query(`DELETE FROM "log_pending" WHERE "logId" = ${from}`);
+  for (let after = -1; ;) {
+    const where = { logId: from, leafIndex: MoreThan(after) };
+    const page = await tx.getRepository(LeafEntity).find({ where, order: { leafIndex: 'ASC' }, take: LEAVES_AT_ONCE });
+    for (const { kind, hash } of page) if (isEntryKind(kind)) await queueEntry(tx, to, { kind, hash });
+    const last = page.at(-1);
+    if (!last) break;
+    after = last.leafIndex;
+  }
+  const waiting = await waitingEntries(tx, 'logId', [from]);
+  for (const { kind, hash } of waiting.sort((a, b) => a.id - b.id)) if (isEntryKind(kind)) await queueEntry(tx, to, { kind, hash });
+  await tx.getRepository(PendingEntity).delete({ logId: from });
 }

@@ -1,6 +1,8 @@
 import type { EntityManager } from 'typeorm';
+import { selectRows } from '../database/rows';
 import { EntryKind, type EntryKindName } from '../ledger/core/entry';
-import { LeafEntity, LogEntity, PendingEntity } from './tlog.entity';
+import { waitingEntries } from './log-store';
+import { LeafEntity, LogEntity, type PendingEntity } from './tlog.entity';
 
 /** An entry that a hospital's log has, or has queued. */
 export interface HeldEntry {
@@ -14,24 +16,23 @@ const ENTRIES_A_PAGE = 500;
 export async function heldEntries(manager: EntityManager, kind: EntryKindName, hashes: readonly Buffer[]): Promise<HeldEntry[]> {
   if (hashes.length === 0) return [];
   const held: HeldEntry[] = [];
+  const logs = new Map((await manager.getRepository(LogEntity).find()).map(({ id, hospitalId }) => [id, hospitalId]));
+  const take = (rows: readonly (LeafEntity | PendingEntity)[]): void => {
+    for (const { logId, kind: found, hash } of rows) {
+      const hospitalId = logs.get(logId);
+      if (hospitalId !== undefined && found === EntryKind[kind]) held.push({ hospitalId, hash });
+    }
+  };
   // Waiting ones first: an entry only ever moves from there to the leaves, so it cannot be missed on its way.
-  for (const entity of [PendingEntity, LeafEntity]) {
-    const rows = await manager
-      .createQueryBuilder(entity, 'e')
-      .innerJoin(LogEntity, 'l', 'l.id = e.logId')
-      .select('l.hospitalId', 'hospitalId')
-      .addSelect('e.hash', 'hash')
-      .where('e.hash IN (:...hashes) AND e.kind = :kind', { hashes, kind: EntryKind[kind] })
-      .getRawMany<HeldEntry>();
-    held.push(...rows);
-  }
+  take(await waitingEntries(manager, 'hash', hashes));
+  take(await selectRows(manager, LeafEntity, 'hash', hashes));
   return held;
 }
 
 /** Every entry of a kind in every log, waiting ones too, by pages. One that gets its place meanwhile may come twice. */
 export async function* entriesOfKind(manager: EntityManager, kind: EntryKindName): AsyncGenerator<HeldEntry[]> {
   for (const { id: logId, hospitalId } of await manager.getRepository(LogEntity).find({ order: { id: 'ASC' } })) {
-    const waiting = await manager.getRepository(PendingEntity).findBy({ logId, kind: EntryKind[kind] });
+    const waiting = (await waitingEntries(manager, 'logId', [logId])).filter((entry) => entry.kind === EntryKind[kind]);
     for (let at = 0; at < waiting.length; at += ENTRIES_A_PAGE)
       yield waiting.slice(at, at + ENTRIES_A_PAGE).map(({ hash }) => ({ hospitalId, hash }));
     for (let after = -1; ;) {

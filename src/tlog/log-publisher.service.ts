@@ -7,11 +7,12 @@ import { Database } from '../database/database';
 import type { News } from '../database/peers';
 import { checkpointText } from '../ledger/core/checkpoint';
 import { formatNote, signNote } from '../ledger/core/note';
+import { CompactRange } from '../ledger/core/tree';
 import { type LogWork, newestCheckpoint, storeCheckpoint, workOf } from './checkpoint-store';
 import { LogKeys } from './log-keys';
-import { BATCH, sequence } from './log-store';
+import { BATCH, isLogGenuine, logOf, sequence, splitHashes } from './log-store';
 import { SignedTrees } from './signed-trees';
-import { LogEntity, type CheckpointEntity } from './tlog.entity';
+import type { CheckpointEntity } from './tlog.entity';
 import { TreeReader } from './tree-reader';
 import { type Halt, WitnessingService } from './witnessing.service';
 
@@ -158,7 +159,8 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   private async examine(work: LogWork): Promise<void> {
-    this.halt(work, await this.witnessing.examine(work));
+    const genuine = await isLogGenuine(this.database.reader, work.id);
+    this.halt(work, genuine ? await this.witnessing.examine(work) : 'LOG_ALTERED');
     await this.learn(work);
     this.examined.add(work.id);
   }
@@ -168,6 +170,7 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
     this.backlogs.set(work.id, work.pending);
     if (!this.examined.has(work.id)) await this.examine(work);
     if (this.halts.has(work.id)) return TICK_MS;
+    if (!(await isLogGenuine(this.database.reader, work.id))) return (this.halt(work, 'LOG_ALTERED'), TICK_MS);
     const taken =
       work.pending > 0 ? await this.database.transaction((tx) => sequence(tx, work.id, (count) => this.refused(work, count))) : 0;
     this.backlogs.set(work.id, Math.max(0, this.backlogOf(work.id) - taken));
@@ -186,7 +189,7 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
 
   /** Signs the tree when it has grown and the last checkpoint is old enough. */
   private async publish(tx: EntityManager, { id, origin }: LogWork): Promise<Outcome> {
-    const log = await tx.getRepository(LogEntity).findOneByOrFail({ id });
+    const log = await logOf(tx, id);
     const last = await newestCheckpoint(tx, id);
     if (last && log.size <= last.size) return NOTHING_DUE;
     const signedAt = this.clock.now();
@@ -197,7 +200,9 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
     const tree = new TreeReader(tx, id);
     const halt = await this.signed.contradiction(tx, id, tree, this.witnessing.policyFor(origin));
     if (halt) return { ...NOTHING_DUE, halt };
-    const root = await tree.root(BigInt(log.size));
+    // Of the edge, which only this server can have written; the leaves, which carry no tags, must give the same.
+    const root = CompactRange.of(BigInt(log.size), splitHashes(log.edge)).root();
+    if (!root.equals(await tree.root(BigInt(log.size)))) return { ...NOTHING_DUE, halt: 'CONSISTENCY_INVALID' };
     const text = checkpointText({ origin, size: BigInt(log.size), root });
     const checkpoint = {
       logId: id,

@@ -1,6 +1,6 @@
 import type { EntityManager } from 'typeorm';
 import { ApiError } from '../common/errors';
-import { insertRow, queryRows, selectRows, updateRows } from '../database/rows';
+import { genuineRows, insertRow, queryRows, selectRows, storedRows, updateRow } from '../database/rows';
 import { HASH_BYTES, isBytes } from '../ledger/core/bytes';
 import { entryHash, type EntryKind, isEntryKind, type LogEntry } from '../ledger/core/entry';
 import { TILE_HEIGHT, TILE_WIDTH } from '../ledger/core/tiles';
@@ -29,6 +29,27 @@ export async function beginLog(tx: EntityManager, log: Pick<LogEntity, 'hospital
   return row;
 }
 
+/** The log with this id, as this server wrote it. @throws CryptoError `row_rejected`: nothing may be signed of a size and an edge of somebody's making */
+export async function logOf(manager: EntityManager, id: number): Promise<LogEntity> {
+  const [log] = await selectRows(manager, LogEntity, 'id', [id]);
+  if (!log) throw new ApiError('integrity_error', 'A log is gone');
+  return log;
+}
+
+/** Whether the row of this log is as this server wrote it. */
+export async function isLogGenuine(manager: EntityManager, id: number): Promise<boolean> {
+  return genuineRows(manager, LogEntity, await storedRows(manager, LogEntity, 'id', [id])).length === 1;
+}
+
+/** Entries that wait for their place and were queued by this server. */
+export async function waitingEntries<K extends 'logId' | 'hash'>(
+  manager: EntityManager,
+  column: K,
+  values: readonly PendingEntity[K][],
+): Promise<PendingEntity[]> {
+  return genuineRows(manager, PendingEntity, await storedRows(manager, PendingEntity, column, values));
+}
+
 /** Lets an entry wait for its place. */
 export function queueEntry(tx: EntityManager, logId: number, { kind, hash }: LogEntry): Promise<void> {
   return insertRow<PendingEntity, 'id'>(tx, PendingEntity, { logId, kind, hash });
@@ -37,16 +58,17 @@ export function queueEntry(tx: EntityManager, logId: number, { kind, hash }: Log
 /**
  * Gives the entries that have waited longest their indexes, dense from the log's size: leaves, the tiles that become full and the new right edge, all in
  * the caller's transaction. Whoever else does the same at this moment fails at the compare-and-set.
- * @param refused told of rows that this server never writes (unknown kind, no hash, a leaf that is there already): they are dropped, for they would stop
- *   the log. If one of ours was altered into such a row, its block has no leaf, and every verification says so
+ * @param refused told of rows that this server never writes (no tag or a wrong one, unknown kind, no hash, a leaf that is there already): they are dropped,
+ *   for they would stop the log. If one of ours was altered into such a row, its block has no leaf, and every verification says so
  * @returns how many rows were taken; at most {@link BATCH}
+ * @throws CryptoError `row_rejected` when the log's own row was altered
  */
 export async function sequence(tx: EntityManager, logId: number, refused: (count: number) => void = () => undefined): Promise<number> {
-  const log = await tx.getRepository(LogEntity).findOneByOrFail({ id: logId });
+  const log = await logOf(tx, logId);
   const waiting = await tx.getRepository(PendingEntity).find({ where: { logId }, order: { id: 'ASC' }, take: BATCH });
   const last = waiting.at(-1);
   if (!last) return 0;
-  const entries = await placeable(tx, logId, waiting);
+  const entries = await placeable(tx, logId, genuineRows(tx, PendingEntity, waiting));
   if (entries.length < waiting.length) refused(waiting.length - entries.length);
   const range = CompactRange.of(BigInt(log.size), splitHashes(log.edge));
   const full: { node: NodeId; root: Buffer }[] = [];
@@ -58,8 +80,7 @@ export async function sequence(tx: EntityManager, logId: number, refused: (count
   }
   for (const { node, root } of full) await storeTile(tx, logId, node, root);
   const moved = { size: Number(range.size), edge: Buffer.concat(range.hashes) };
-  if ((await updateRows(tx, LogEntity, { id: logId, size: log.size }, moved)) !== 1)
-    throw new ApiError('unavailable', 'The log moved meanwhile');
+  await updateRow(tx, LogEntity, log, moved);
   await tx.createQueryBuilder().delete().from(PendingEntity).where('logId = :logId AND id <= :last', { logId, last: last.id }).execute();
   return waiting.length;
 }

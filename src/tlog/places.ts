@@ -1,7 +1,8 @@
 import type { EntityManager } from 'typeorm';
-import { selectRows } from '../database/rows';
+import { selectRows, storedRows } from '../database/rows';
 import { EntryKind, type EntryKindName } from '../ledger/core/entry';
-import { LeafEntity, LogEntity, PendingEntity } from './tlog.entity';
+import { waitingEntries } from './log-store';
+import { LeafEntity, LogEntity } from './tlog.entity';
 
 /** Where an entry stands in the logs of a hospital. */
 export interface LogPlace {
@@ -39,7 +40,7 @@ export async function placesOf(
   const found = new Map<string, LogPlace>();
   const asked = new Set(hashes.map((hash) => hash.toString('hex')));
   if (hashes.length === 0) return found;
-  const logs = new Map((await selectRows(manager, LogEntity, 'hospitalId', [hospitalId])).map((log) => [log.id, log.incarnation]));
+  const logs = new Map((await storedRows(manager, LogEntity, 'hospitalId', [hospitalId])).map((log) => [log.id, log.incarnation]));
   const note = (
     entry: { logId: number; kind: number; hash: Buffer },
     orderIn: (incarnation: number) => number,
@@ -51,7 +52,7 @@ export async function placesOf(
     const key = entry.hash.toString('hex');
     if (asked.has(key) && (found.get(key)?.order ?? Infinity) > order) found.set(key, { order, leafIndex });
   };
-  for (const row of await selectRows(manager, PendingEntity, 'logId', [...logs.keys()]))
+  for (const row of await waitingEntries(manager, 'logId', [...logs.keys()]))
     note(row, (incarnation) => waitingOrder(incarnation, row.id), null);
   for (const row of await selectRows(manager, LeafEntity, 'hash', hashes))
     note(row, (incarnation) => leafOrder(incarnation, row.leafIndex), row.leafIndex);

@@ -40,7 +40,7 @@ export class LogResponse {
   size!: number;
   /** Leaves under the newest checkpoint; 0 before the first. */
   signedSize!: number;
-  /** ROLLBACK, CHECKPOINT_INVALID or CONSISTENCY_INVALID when the log is halted, else null. */
+  /** ROLLBACK, CHECKPOINT_INVALID, CONSISTENCY_INVALID or LOG_ALTERED when the log is halted, else null. */
   halted!: string | null;
   /** 1, or how many times the hospital began a log. */
   incarnation!: number;

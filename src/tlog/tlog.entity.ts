@@ -1,6 +1,7 @@
 import { Column, Entity, Index, PrimaryColumn, PrimaryGeneratedColumn } from 'typeorm';
 import { IdColumn, InstantColumn } from '../common/columns';
 import { BINARY_COLUMN } from '../crypto/column-types';
+import { RowTagColumn } from '../database/row-tags';
 
 /** One transparency log: what a hospital appends to. After a restore from an old copy the hospital begins a new one (its next incarnation). */
 @Entity('log')
@@ -16,6 +17,7 @@ export class LogEntity {
   @Column({ type: 'integer' }) size!: number;
   /** Roots of the perfect subtrees of the tree's right edge, from left to right, 32 bytes each. */
   @Column({ type: BINARY_COLUMN }) edge!: Buffer;
+  @RowTagColumn({ counted: false }) rowTag?: Buffer | null;
 }
 
 /** An entry that waits for its place; written in the transaction of what it stands for. Taken in the order of `id`. */
@@ -26,6 +28,7 @@ export class PendingEntity {
   /** `EntryKind` of docs/ledger-format.md. */
   @Column({ type: 'integer' }) kind!: number;
   @Column({ type: BINARY_COLUMN }) hash!: Buffer;
+  @RowTagColumn({ counted: false }) rowTag?: Buffer | null;
 }
 
 /** A leaf: what stands at this index, for ever. One thing has at most one leaf. Triggers refuse UPDATE and DELETE. */

@@ -10,7 +10,7 @@ import { EntryKind, type EntryKindName } from '../ledger/core/entry';
 import { formatReceipt } from '../ledger/core/receipt';
 import { cosignedNote, newestCheckpoint, witnessedCheckpoints } from './checkpoint-store';
 import { LogPublisher } from './log-publisher.service';
-import { beginLog, currentLog, queueEntry } from './log-store';
+import { beginLog, currentLog, logOf, queueEntry } from './log-store';
 import { LeafEntity, LogEntity } from './tlog.entity';
 import { Trees } from './tree-reader';
 import { WitnessingService } from './witnessing.service';
@@ -151,7 +151,8 @@ export class TlogService implements BeforeApplicationShutdown {
     const known = this.ids.get(hospitalId);
     if (known !== undefined) return known;
     const log = await currentLog(tx, hospitalId);
-    if (log) return log.id;
+    // Somebody may have put a row of a log there that is to take what is sealed.
+    if (log) return (await logOf(tx, log.id)).id;
     const origin = await this.hospitals.ledgerOrigin(hospitalId);
     return (await beginLog(tx, { hospitalId, incarnation: 1, origin })).id;
   }

@@ -15,8 +15,11 @@ import { checkpointAt, idOf, offerCheckpoint, type Witness, type WitnessReply } 
 const FIRST_PAUSE_MS = 2_000;
 const LONGEST_PAUSE_MS = 60_000;
 
-/** Why a log signs nothing more. `ROLLBACK`: a witness has seen a later state than ours, or another one of the same size. */
-export type Halt = 'ROLLBACK' | 'CHECKPOINT_INVALID' | 'CONSISTENCY_INVALID';
+/**
+ * Why a log signs nothing more. `ROLLBACK`: a witness has seen a later state than ours, or another one of the same size. `LOG_ALTERED`: somebody else
+ * wrote the log's own row, its size or its edge.
+ */
+export type Halt = 'ROLLBACK' | 'CHECKPOINT_INVALID' | 'CONSISTENCY_INVALID' | 'LOG_ALTERED';
 
 interface Acquaintance {
   /** What it has cosigned last, as far as we know. */

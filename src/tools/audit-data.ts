@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
-import type { EntityManager } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import type { Config } from '../config/config';
+import type { RowTagger } from '../crypto/row-tag';
+import { type RowReport, verifyTaggedTables } from '../database/tagged-tables';
 import type { ChainVerdictBase } from '../ledger/ledger.dto';
 import { ChainEntity } from '../ledger/ledger.entity';
 import { auditTrail, type TrailVerdict } from '../ledger/verify-trail';
@@ -40,6 +42,8 @@ export interface AuditSummary {
   readonly bad: number;
   /** The trail against its batches; null when only one patient was asked for. */
   readonly trail: TrailVerdict | null;
+  /** The rows that no block speaks about, against their tags; null without keys, or when only one patient was asked for. */
+  readonly rows: RowReport | null;
   readonly logs: number;
   readonly leaves: number;
   /** Logs that are TAMPERED. */
@@ -59,14 +63,14 @@ const TASK_CHAINS = 64;
  * @throws AuditError when there is no database, it is not one of ours, or the asked patient has no chain; CryptoError when keys are missing or wrong
  */
 export async function auditData(
-  config: Pick<Config, 'sqlitePath' | 'postgres' | 'keysDir' | 'ledger'>,
+  config: Pick<Config, 'sqlitePath' | 'postgres' | 'keysDir' | 'pkcs11' | 'ledger'>,
   options: AuditOptions,
   tell: (verdict: ChainVerdict) => void,
 ): Promise<AuditSummary> {
   const start = performance.now();
   const withoutKeys = options.withoutKeys === true || options.hashesOnly === true;
-  const { sqlitePath, postgres, keysDir, ledger } = config;
-  const setup = { config: { sqlitePath, postgres, keysDir, ledger }, withoutKeys, policyFile: options.policyFile ?? null };
+  const { sqlitePath, postgres, keysDir, pkcs11, ledger } = config;
+  const setup = { config: { sqlitePath, postgres, keysDir, pkcs11, ledger }, withoutKeys, policyFile: options.policyFile ?? null };
   const opened = await openAuditSource(setup);
   const { manager } = opened.source;
   try {
@@ -83,7 +87,8 @@ export async function auditData(
       await audit.chains();
       await audit.logs(logs, marks);
       const trail = options.patientId === undefined ? await auditTrail(manager) : null;
-      return { ...audit.result(), trail, threads: Math.max(1, threads), seconds: (performance.now() - start) / 1000 };
+      const rows = options.patientId === undefined && opened.tagger ? await auditRows(opened.source, opened.tagger) : null;
+      return { ...audit.result(), trail, rows, threads: Math.max(1, threads), seconds: (performance.now() - start) / 1000 };
     } finally {
       await runner.close();
     }
@@ -98,6 +103,11 @@ async function threadsFor(manager: EntityManager, { threads, patientId }: AuditO
   if (patientId !== undefined) return 0;
   const heights = (await manager.getRepository(ChainEntity).sum('height', {})) ?? 0;
   return heights < WORTH_THREADS ? 0 : availableParallelism();
+}
+
+/** In one read transaction, so that the sums and the rows are of one moment also beside a running server. */
+function auditRows(source: DataSource, tagger: RowTagger): Promise<RowReport> {
+  return source.transaction((tx) => verifyTaggedTables(tx, tagger));
 }
 
 class Audit {
@@ -147,7 +157,7 @@ class Audit {
     if (this.options.patientId === undefined) for (const one of this.kept.filter(lost)) this.takeLog(lostLog(one));
   }
 
-  result(): Omit<AuditSummary, 'trail' | 'threads' | 'seconds'> {
+  result(): Omit<AuditSummary, 'trail' | 'rows' | 'threads' | 'seconds'> {
     return this.sums;
   }
 
@@ -215,6 +225,14 @@ export function trailLinesOf({ verdict, batches, rows, open, findings, omitted }
   );
   const more = omitted > 0 ? [`  ${omitted} further findings`] : [];
   return [`${verdict} trail batches ${batches} rows ${rows} not yet sealed ${open}`, ...place, ...more];
+}
+
+/** The same for the tagged rows. */
+export function rowLinesOf({ rows, findings }: RowReport): string[] {
+  const place = findings.map(({ table, id }) =>
+    id === null ? `  TAMPERED table ${table}: rows are gone or were put back as they once were` : `  TAMPERED table ${table} row ${id}`,
+  );
+  return [`${findings.length === 0 ? 'VALID' : 'TAMPERED'} tagged rows ${rows}`, ...place];
 }
 
 /** One line for the log, one for each finding. */

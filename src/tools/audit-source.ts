@@ -2,9 +2,11 @@ import { existsSync } from 'node:fs';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions, type Store } from '../../ormconfig';
 import type { Config } from '../config/config';
-import { loadKeyFiles } from '../crypto/key-files';
 import { KeyRing } from '../crypto/key-ring.service';
+import { openRootKeys } from '../crypto/open-root-keys';
+import { RowTagger } from '../crypto/row-tag';
 import { withBytea } from '../database/postgres-options';
+import { useRowTags } from '../database/row-tags';
 import { erasureRows } from '../erasure/erasure-rows';
 import { consentRows } from '../ledger/consent-rows';
 import type { RowKeeper } from '../ledger/row-keeper';
@@ -20,7 +22,7 @@ export class AuditError extends Error {
 
 /** What an audit opens. Plain values: it is handed to other threads, and each opens its own. */
 export interface AuditSetup {
-  readonly config: Pick<Config, 'sqlitePath' | 'postgres' | 'keysDir' | 'ledger'>;
+  readonly config: Pick<Config, 'sqlitePath' | 'postgres' | 'keysDir' | 'pkcs11' | 'ledger'>;
   /** Leaves contents closed: for auditors who do not hold the keys. */
   readonly withoutKeys: boolean;
   /** The auditor's own policy (C2SP tlog-policy): keys of logs, witnesses, quorum. A log that it does not name is not believed. Null: the server's own, with keys derived from the key files. */
@@ -31,6 +33,8 @@ export interface AuditSetup {
 export interface AuditSource {
   readonly source: DataSource;
   readonly keyRing: KeyRing | null;
+  /** Null without keys: then rows that no block speaks about stay unchecked. */
+  readonly tagger: RowTagger | null;
   readonly trust: LogTrust;
 }
 
@@ -44,20 +48,22 @@ export const ROW_KEEPERS: readonly RowKeeper[] = [consentRows, recordRows, erasu
 export async function openAuditSource({ config, withoutKeys, policyFile }: AuditSetup): Promise<AuditSource> {
   if (!config.postgres && !existsSync(config.sqlitePath))
     throw new AuditError(`There is no database at ${config.sqlitePath} (set DATA_DIR or SQLITE_PATH)`);
-  const keys = withoutKeys ? null : loadKeyFiles(config.keysDir, { create: false });
+  const keys = withoutKeys ? null : openRootKeys(config, { create: false });
   const policy = policyFile === null ? readPolicy(config.ledger.policyFile) : readPolicy(policyFile, '--policy');
   const derived = keys && new LogKeys(keys, config);
   const source = await openReadOnly(config);
   try {
     const keyRing = keys && new KeyRing(keys);
     await keyRing?.verifyRoot(source.manager);
+    const tagger = keys && new RowTagger(keys);
+    useRowTags([source], tagger);
     const policyFor = (origin: string) => {
       const named = policy.logs.filter(({ key }) => key.name === origin);
       // Who brings a policy believes nobody else: the keys in the folder could sign for a log of any name.
       if (policyFile !== null || named.length > 0) return { ...policy, logs: named };
       return derived ? { ...policy, logs: [{ key: derived.log(origin).key }] } : null;
     };
-    return { source, keyRing, trust: { policyFor } };
+    return { source, keyRing, tagger, trust: { policyFor } };
   } catch (error) {
     await source.destroy();
     throw error;

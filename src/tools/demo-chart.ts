@@ -17,10 +17,10 @@ const PICTURE = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACkl
 
 const sealShown = ({ height, blockHash }: Sealed): string => `block ${height}, hash ${blockHash.slice(0, 16)}…`;
 
-export async function enrolment(stage: Stage, doctor: Person): Promise<Person> {
-  stage.console.step('The doctor enrols a patient, who chooses a login with the one-time code');
+export async function enrolment(stage: Stage, hospital: Person, doctor: Person): Promise<Person> {
+  stage.console.step('The doctor enrols a patient, who chooses a login with a one-time code that only the hospital gets');
   const profile = { name: 'Ayşe Demir', birthDate: '1984-02-29', gender: 'female', nationalId: '10000000146', phone: '+90 412 111 11 11' };
-  const enrolled = await stage.act<Activation>({
+  const enrolled = await stage.act<{ patient: { id: string } }>({
     who: doctor,
     call: 'POST /patients',
     status: 201,
@@ -28,7 +28,13 @@ export async function enrolment(stage: Stage, doctor: Person): Promise<Person> {
     request: { json: { ...profile, issueAccount: true } },
     shows: () => 'personal data is encrypted in every column',
   });
-  return stage.activate(profile.name, 'ayse.demir', PATIENT_PASSWORD, enrolled.body.activation);
+  const issued = await stage.act<Activation['activation']>({
+    who: hospital,
+    call: `POST /accounts/${enrolled.body.patient.id}/code`,
+    status: 201,
+    does: 'prints the code for the patient',
+  });
+  return stage.activate(profile.name, 'ayse.demir', PATIENT_PASSWORD, issued.body);
 }
 
 /** Gives the id of the sealed diagnosis. */

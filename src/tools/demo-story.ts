@@ -20,7 +20,7 @@ export async function tellStory(stage: Stage, server: DemoServer, folder: Bundle
   people.push({ role: 'Founder', who: founder }, { role: 'Hospital', who: hospital }, { role: 'Hospital', who: otherHospital });
   const { doctor: registered, walkIn } = await registration(stage, hospital);
   const doctor = await lockout(stage, hospital, registered);
-  const patient = await enrolment(stage, doctor);
+  const patient = await enrolment(stage, hospital, doctor);
   people.push({ role: 'Patient', who: patient }, { role: 'Patient', who: walkIn });
   const recordId = await diagnosis(stage, doctor, patient);
   await question(stage, doctor, patient);

@@ -44,11 +44,30 @@ export class HttpClient {
     private tokens: Tokens | null = null,
   ) {}
 
-  /** @throws LoginError unless the server gives tokens */
-  static async login(url: string, username: string, password: string): Promise<HttpClient> {
-    const answer = await new HttpClient(url).send<Tokens & Problem>('POST', '/auth/login', { json: { username, password } });
-    if (answer.status !== 200) throw new LoginError(`The server refused the sign-in: ${answer.status} ${answer.body.title ?? ''}`.trim());
-    return new HttpClient(url, answer.body);
+  /**
+   * @param askCode gives the code of the code app, or a recovery code, if the account has a second factor
+   * @throws LoginError unless the server gives tokens
+   */
+  static async login(
+    url: string,
+    username: string,
+    password: string,
+    askCode: () => string | Promise<string> = () => '',
+  ): Promise<HttpClient> {
+    const anonymous = new HttpClient(url);
+    let answer = await anonymous.send<Partial<Tokens> & Problem & { mfaToken?: string }>('POST', '/auth/login', {
+      json: { username, password },
+    });
+    const { mfaToken } = answer.body;
+    if (mfaToken !== undefined) {
+      const code = await askCode();
+      const factor = /^\d{6}$/.test(code) ? { totp: code } : { recoveryCode: code };
+      answer = await anonymous.send('POST', '/auth/login/second-factor', { json: { mfaToken, ...factor } });
+    }
+    const { accessToken, refreshToken } = answer.body;
+    if (!accessToken || !refreshToken)
+      throw new LoginError(`The server refused the sign-in: ${answer.status} ${answer.body.title ?? ''}`.trim());
+    return new HttpClient(url, { accessToken, refreshToken });
   }
 
   /** The answer, whatever its status. An access token that expired is renewed once; rate limits and overload are waited for. @throws TypeError without a connection */

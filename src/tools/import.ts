@@ -11,7 +11,8 @@ const USAGE = `Imports a folder of FHIR R4 bundles (*.json, *.json.gz) into a ru
 
   npm run import -- [DIR] [--url http://127.0.0.1:3000] [--username NAME]
 
-Without DIR the project's own sample patients are imported. The password is asked for, or taken from the variable EHR_PASSWORD.
+Without DIR the project's own sample patients are imported. The password is asked for, or taken from the variable EHR_PASSWORD;
+so is the code of an account with a second factor (EHR_CODE).
 Exit code: 0 all imported, 1 at least one file refused, 2 nothing tried.
 `;
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
@@ -34,8 +35,9 @@ async function main(): Promise<number> {
   const folder = await open(positionals[0]);
   if (folder.sources.length === 0) throw new Error('The folder holds no FHIR bundle (*.json, *.json.gz)');
   const username = values.username ?? (await ask('User name: '));
-  const password = readToolSettings().password ?? (await askSecretly('Password: '));
-  const client = await HttpClient.login(url, username, password);
+  const settings = readToolSettings();
+  const password = settings.password ?? (await askSecretly('Password: '));
+  const client = await HttpClient.login(url, username, password, () => settings.code ?? askSecretly('Code of the second factor: '));
   for (const name of folder.skipped) say(`- ${name}  skipped: JSON without a resourceType is not FHIR`);
   const summary = await importWithProgress(client, folder.sources, process.stdout);
   say(summaryLine(summary));

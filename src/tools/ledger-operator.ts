@@ -1,23 +1,17 @@
-import { existsSync } from 'node:fs';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../ormconfig';
 import { openFoundations } from '../app';
 import type { Config } from '../config/config';
-import { loadKeyFiles } from '../crypto/key-files';
+import { openRootKeys } from '../crypto/open-root-keys';
 import { Database } from '../database/database';
 import { withBytea } from '../database/postgres-options';
-import { isUnused } from '../database/unused';
 import { HospitalEntity } from '../hospital/hospital.entity';
 import { formatVkey } from '../ledger/core/vkey';
 import { beginIncarnation } from '../tlog/incarnation';
 import { LogKeys } from '../tlog/log-keys';
 import { currentLog } from '../tlog/log-store';
 import { readPolicy } from '../tlog/policy-file';
-
-/** What stops an operator's command; the message is for the operator. */
-export class OperatorError extends Error {
-  override readonly name = 'OperatorError';
-}
+import { assertDatabase, assertStopped } from './operator';
 
 /**
  * The lines that others put into their policies about this server. Keys are derived from names, so a log's key is known before its first entry.
@@ -26,7 +20,7 @@ export class OperatorError extends Error {
  */
 export async function policyLines(config: Config, url: string): Promise<string[]> {
   assertDatabase(config);
-  const keys = new LogKeys(loadKeyFiles(config.keysDir, { create: false }), config);
+  const keys = new LogKeys(openRootKeys(config, { create: false }), config);
   const source = await withBytea(new DataSource({ ...dataSourceOptions(config, true), migrationsRun: false })).initialize();
   try {
     const hospitals = await source.getRepository(HospitalEntity).find({ order: { id: 'ASC' } });
@@ -36,7 +30,7 @@ export async function policyLines(config: Config, url: string): Promise<string[]
       lines.push(`log ${formatVkey(keys.log(origin).key)}`);
     }
     const { key } = keys.witness;
-    return [...lines, `witness ${key.name.split('/')[0] ?? key.name} ${formatVkey(key)} ${url.replace(/\/+$/, '')}/witness`];
+    return [...lines, `witness ${key.name.split('/')[0] ?? key.name} ${formatVkey(key)} ${url.replace(/(?<!\/)\/+$/, '')}/witness`];
   } finally {
     await source.destroy();
   }
@@ -49,8 +43,7 @@ export async function policyLines(config: Config, url: string): Promise<string[]
  * @throws OperatorError, ApiError, ConfigError, CryptoError; then nothing was changed
  */
 export async function newIncarnation(config: Config, hospitalId: string, witnessed: string): Promise<string[]> {
-  assertDatabase(config);
-  if (!isUnused(config.sqlitePath)) throw new OperatorError('A server runs on this data folder; stop it first');
+  assertStopped(config);
   const policy = readPolicy(config.ledger.policyFile);
   const { keys: rootKeys, sources } = await openFoundations(config);
   const database = new Database(sources);
@@ -67,9 +60,4 @@ export async function newIncarnation(config: Config, hospitalId: string, witness
   } finally {
     await database.onApplicationShutdown();
   }
-}
-
-function assertDatabase({ sqlitePath }: Config): void {
-  // Opening would make a new database with new keys.
-  if (!existsSync(sqlitePath)) throw new OperatorError(`There is no database at ${sqlitePath} (set DATA_DIR or SQLITE_PATH)`);
 }

@@ -1,5 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { BINARY_COLUMN } from '../crypto/column-types';
+import { RowTagColumn } from '../database/row-tags';
 
 /** The checkpoint of another's log that this server cosigned last. A trigger refuses a smaller size, another root for the same size, and DELETE. */
 @Entity('witness_checkpoint')
@@ -12,4 +13,5 @@ export class WitnessCheckpointEntity {
   @Column({ type: BINARY_COLUMN }) root!: Buffer;
   /** The signed note: the log's signatures that we verified, and our cosignature. */
   @Column({ type: 'text' }) note!: string;
+  @RowTagColumn({ counted: false }) rowTag?: Buffer | null;
 }

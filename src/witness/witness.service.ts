@@ -4,7 +4,7 @@ import type { EntityManager } from 'typeorm';
 import { Clock } from '../common/clock';
 import { ApiError } from '../common/errors';
 import { Database } from '../database/database';
-import { insertRow, selectRows, updateRows } from '../database/rows';
+import { insertRow, selectRows, updateRow } from '../database/rows';
 import { FormatError, sha256 } from '../ledger/core/bytes';
 import { type Checkpoint, parseCheckpointText } from '../ledger/core/checkpoint';
 import { cosignedBy, signCosignature } from '../ledger/core/cosignature';
@@ -100,8 +100,7 @@ export class WitnessService {
       note: formatNote({ text: note.text, signatures: [...note.signatures, cosignature] }),
     };
     if (!last) await insertRow(tx, WitnessCheckpointEntity, row);
-    else if ((await updateRows(tx, WitnessCheckpointEntity, { origin, note: last.note }, row)) !== 1)
-      throw new ApiError('unavailable', 'The checkpoint moved meanwhile');
+    else await updateRow(tx, WitnessCheckpointEntity, last, row);
     return { status: 200, contentType: TEXT, body: signatureLine(cosignature) };
   }
 

@@ -247,6 +247,8 @@ describe('whoever owns the database file erases a whole patient and lets the ser
     );
     return found;
   }
+  /** Neither the block nor the key that signed it gets into the log: their entries were queued by somebody else. */
+  const UNSIGNED = ['TAMPERED', 'CONTENT_MISMATCH erasure.signer', 'LEAF_MISSING header'];
   const tables = ['ledger_block', 'ledger_content', 'ledger_chain', 'record', 'enrolment', 'data_key', 'erasure'];
 
   test.each([
@@ -264,7 +266,7 @@ describe('whoever owns the database file erases a whole patient and lets the ser
         forgeErasure(db, patient, key, [world.hospitalA.id, world.founder.id]);
       },
       async () => {
-        expect(await audited(patient)).toEqual(['TAMPERED', 'CONTENT_MISMATCH erasure.signer']);
+        expect(await audited(patient)).toEqual(expect.arrayContaining(UNSIGNED));
       },
     );
   });
@@ -278,7 +280,7 @@ describe('whoever owns the database file erases a whole patient and lets the ser
         world,
         tables,
         (db) => forgeErasure(db, patient, client.key, [world.hospitalA.id, second]),
-        async () => expect(await audited(patient)).toEqual(['TAMPERED', 'CONTENT_MISMATCH erasure.signer']),
+        async () => expect(await audited(patient)).toEqual(expect.arrayContaining(UNSIGNED)),
       );
   });
 });
@@ -334,10 +336,10 @@ test('ATTACK the approval of an account that was closed meanwhile counts for not
   expect([both.body.state, both.body.approvedBy]).toEqual(['executed', [world.hospitalA.id, world.founder.id]]);
 });
 
-test('ATTACK a first approval is written into the row in the name of somebody who never approves', async () => {
+test('ATTACK a first approval is written into the row in the name of the founder, or of somebody who never approves', async () => {
   const patient = await newPatient();
   const record = await sealedDiagnosis(world.doctorA, patient);
-  for (const name of [world.doctorA.id, world.hospitalB.id, world.auditor.id, randomUUID()]) {
+  for (const name of [world.doctorA.id, world.founder.id, world.auditor.id, randomUUID()]) {
     const asked = await ask(world.patientA, patient, record);
     expect(asked.status).toBe(404);
     const wish = await ask(world.hospitalA, patient, record);
@@ -345,8 +347,7 @@ test('ATTACK a first approval is written into the row in the name of somebody wh
       world,
       ['erasure'],
       (db) => db.prepare('UPDATE erasure SET firstApprovedBy = ? WHERE id = ?').run(name, wish.body.id),
-      async () =>
-        expect((await approve(world.hospitalA, wish.body.id)).body).toMatchObject({ state: 'requested', approvedBy: [world.hospitalA.id] }),
+      async () => expect((await approve(world.hospitalA, wish.body.id)).body).toMatchObject({ code: 'integrity_error' }),
     );
     expect((await world.hospitalA.api.post(`/erasures/${wish.body.id}/refusal`)).status).toBe(200);
   }

@@ -4,6 +4,9 @@ import { b64u, sha256, ZERO_HASH } from '../../src/ledger/core/bytes';
 import { contentCommit, encryptContent, opening } from '../../src/ledger/core/content';
 import { blockHash, type BlockHeader, BlockKind, decodeHeader, encodeHeader } from '../../src/ledger/core/header';
 import { parseKeyEvent } from '../../src/ledger/core/key-event';
+import type { Actor } from '../../src/common/actor';
+import { RegisterKeyDto } from '../../src/ledger/key.dto';
+import { KeyRegistryService } from '../../src/ledger/key-registry.service';
 import { testAuthor } from '../reference/chain-maker';
 import { microCommit } from '../reference/micro-ledger';
 import type { ChainVerdictResponse as Verdict } from '../../src/ledger/ledger.dto';
@@ -89,6 +92,43 @@ describe('keys in the server’s custody', () => {
     expect(left.status).toBe(200);
     const [key] = await keysOf(doctor);
     expect(key?.events.map((event) => event.reason)).toEqual([null, 'departed']);
+  });
+
+  test('R11 the key of a login that is closed ends too, a doctor’s and a patient’s; what it signed stays valid', async () => {
+    const [doctor, patient] = [await newDoctor(), await addPatient(world, world.hospitalA, 'Closed Person')];
+    await sealedDiagnosis(doctor, patient.id);
+    await patient.api.post('/patients/me/consent/grants', {
+      hospitalId: world.hospitalB.id,
+      validUntil: new Date(Date.now() + 3_600_000).toISOString(),
+    });
+    for (const { id } of [doctor, patient]) expect((await world.hospitalA.api.post(`/accounts/${id}/close`)).status).toBe(200);
+    for (const person of [doctor, patient])
+      expect((await keysOf(person)).map((key) => key.events.map((event) => event.reason))).toEqual([[null, 'retired']]);
+    expect(await verify(patient.id)).toEqual(['VALID']);
+  });
+
+  test('ATTACK a token that was revoked while its request waited ends no key and registers none', async () => {
+    const doctor = await newDoctor();
+    await sealedDiagnosis(doctor, world.patientA.id);
+    const [key] = await keysOf(doctor);
+    const { id } = doctor;
+    const stale: Actor = {
+      id,
+      role: 'DOCTOR',
+      hospitalId: world.hospitalA.id,
+      sessionId: id,
+      epoch: world.clock.now(),
+      authTime: 0,
+      acr: 'pwd',
+      requestId: id,
+    };
+    expect((await world.hospitalA.api.post(`/accounts/${id}/lock`)).status).toBe(200);
+    const registry = world.app.get(KeyRegistryService);
+    const body = await keyRegistration(world.hospitalA, id, testAuthor('stale'));
+    const registration = Object.assign(new RegisterKeyDto(), body);
+    await expect(registry.revoke(stale, key?.kid ?? '', 'lost')).rejects.toMatchObject({ code: 'unauthenticated' });
+    await expect(registry.register(stale, registration)).rejects.toMatchObject({ code: 'unauthenticated' });
+    expect((await keysOf(doctor)).map((item) => item.events.length)).toEqual([1]);
   });
 });
 
@@ -449,7 +489,7 @@ test('what was prepared is void after ten minutes', async () => {
 });
 
 test('times of sealing only rise: a clock that steps back a little stands still, one that is far behind seals nothing', async () => {
-  const patient = await addPatient(world, await login(world, world.doctorA.id, world.doctorA.username), 'Clocks');
+  const patient = await addPatient(world, await login(world, world.hospitalA.id, world.hospitalA.username), 'Clocks');
   const early = await login(world, world.doctorA.id, world.doctorA.username);
   const place = async (doctor: Person): Promise<[number, unknown]> => {
     const answer = await doctor.api.post(`/records/${await draftDiagnosis(doctor, patient.id)}/seal`);

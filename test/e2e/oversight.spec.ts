@@ -322,7 +322,7 @@ describe('R21 personal data at rest', () => {
       `x${row.birthDate.toString()}`,
     ];
     expect(texts).toEqual(['***', '***', '"***"', '***', '{}', 'x***']);
-    const rest = { ...row, nationalIdIndex: null };
+    const rest = { ...row, nationalIdIndex: null, rowTag: null };
     expect(JSON.parse(JSON.stringify(rest))).toMatchObject({
       name: '***',
       birthDate: '***',
@@ -469,7 +469,11 @@ describe('R24 documents', () => {
 
   test('R24 each route has a summary, one tag, one success answer, its problems, and its security', () => {
     const open = ['/.well-known/jwks.json', '/health/live', '/health/ready', '/metrics', '/api/v1/hospitals', '/api/v1/setup'];
-    open.push(...['login', 'activate', 'refresh', 'register/doctor', 'register/patient'].map((name) => `/api/v1/auth/${name}`));
+    open.push(
+      ...['login', 'login/second-factor', 'activate', 'refresh', 'register/doctor', 'register/patient'].map(
+        (name) => `/api/v1/auth/${name}`,
+      ),
+    );
     for (const { method, path, operation } of allRoutes()) {
       const route = `${method} ${path}`;
       // Hashes and keys, for the whole world; and what other logs ask us as their witness (C2SP).

@@ -276,6 +276,7 @@ describe('R31 R32 sharing by consent', () => {
       sessionId: patient.id,
       epoch: Date.now(),
       authTime: Date.now(),
+      acr: 'pwd' as const,
       requestId: 'test',
     };
     const contracts = await world.app.get(AccessService).read(actor, 'consent.read', { patientId: patient.id }, async (manager, grant) => {

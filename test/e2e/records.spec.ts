@@ -572,7 +572,7 @@ describe('R17 tampering', () => {
       expect(() => db.exec(`DELETE FROM "${table}" WHERE ${where}`)).toThrow(/append-only|never/);
       const { writer } = world.foundations.sources;
       await expect(writer.query(`INSERT OR REPLACE INTO "${table}" SELECT * FROM "${table}" WHERE ${where}`)).rejects.toThrow(
-        /append-only|never|constraint/i,
+        /append-only|never|constraint|sealed above/i,
       );
       expect(dump()).toBe(before);
     }

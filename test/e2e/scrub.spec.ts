@@ -53,6 +53,26 @@ describe('the scrub', () => {
     expect(errors()).toEqual([]);
   });
 
+  test('SEC-80 ATTACK rows that no block speaks about are altered or deleted: they are found by table and key', async () => {
+    for (const [sql, id] of [
+      [`UPDATE staff SET lastDay = '2026-01-01' WHERE id = ?`, world.colleagueA.id],
+      ['DELETE FROM staff WHERE id = ?', undefined],
+    ] as const)
+      await tamper(
+        world,
+        ['staff'],
+        (db) => db.prepare(sql).run(world.colleagueA.id),
+        async () => {
+          expect((await wholeCycle(world)).scrub.findings).toBeGreaterThan(0);
+          expect(errors().map((line) => JSON.parse(line) as object)).toContainEqual(
+            expect.objectContaining({ table: 'staff', ...(id !== undefined && { id }) }),
+          );
+        },
+      );
+    await until(world, ({ scrub }) => scrub.findings === 0);
+    writeFileSync(join(world.dir, 'logs', 'ehr.log'), '');
+  });
+
   test('ATTACK an old row is edited: it is found, logged once, counted, and forgotten when it is mended', async () => {
     await tamper(
       world,

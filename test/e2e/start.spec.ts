@@ -1,7 +1,7 @@
 import { Controller, Get, Module } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { NestFactory } from '@nestjs/core';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import {
   chmodSync,
   cpSync,
@@ -23,6 +23,7 @@ import { ROLES } from '../../src/common/actor';
 import { newId } from '../../src/common/ids';
 import { ConfigError, readConfig } from '../../src/config/config';
 import { openRaw, rows } from '../support/raw-database';
+import { startServer } from '../support/servers';
 import { startTestApp } from '../support/test-app';
 import { addDoctor, addHospital, addPatient, login, PASSWORD, type Person, sealedDiagnosis } from '../support/world';
 
@@ -219,6 +220,18 @@ describe('R22 keys and connection come from configuration', () => {
       expect(read).not.toThrow(/secret/);
     }
   });
+
+  test('SEC-89 in production plain HTTP leaves the machine only when somebody said so', () => {
+    const read = (more: Record<string, string>) => readConfig({ NODE_ENV: 'production', ...more }).host;
+    for (const HOST of ['127.0.0.1', '127.8.0.1', '::1', 'localhost']) expect(read({ HOST })).toBe(HOST);
+    for (const HOST of ['0.0.0.0', '::', '10.0.0.7', '127.0.0.1.example', 'ehr.example', '1127.0.0.1'])
+      for (const more of [{}, { TRUSTED_PROXIES: ' ' }, { ALLOW_PLAIN_HTTP: 'false' }])
+        expect(() => read({ HOST, ...more })).toThrow(/^HOST: /);
+    expect(read({ HOST: '0.0.0.0', TRUSTED_PROXIES: '10.0.0.1' })).toBe('0.0.0.0');
+    expect(read({ HOST: '0.0.0.0', ALLOW_PLAIN_HTTP: 'true' })).toBe('0.0.0.0');
+    expect(readConfig({ HOST: '0.0.0.0' }).host).toBe('0.0.0.0'); // not production: the start says so
+    expect(readConfig({}).host).toBe('127.0.0.1');
+  });
 });
 
 test('R24 in production there is neither page nor document', async () => {
@@ -240,6 +253,28 @@ class ForgottenController {
   }
 }
 
+test('SEC-9 a token key of another curve or kind, or half of one, stops the start, and nothing listens', async () => {
+  const made = await startTestApp();
+  await made.app.close();
+  const keys = join(made.dir, 'keys');
+  const file = join(keys, readdirSync(keys).find((name) => /^token-.*\.pem$/.test(name)) ?? '');
+  const pem = (key: KeyObject) => key.export({ format: 'pem', type: 'pkcs8' }) as string;
+  const wrong = [
+    pem(generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey),
+    pem(generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey),
+    pem(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey),
+    pem(generateKeyPairSync('ed25519').privateKey),
+    pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey), // under a name that is not its own
+    generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'pem', type: 'spki' }) as string,
+    '',
+  ];
+  for (const text of wrong) {
+    writeFileSync(file, text);
+    await expect(startServer(made.dir)).rejects.toThrow('the server did not start');
+  }
+  rmSync(made.dir, { recursive: true, force: true });
+}, 120_000);
+
 test('R29 a route whose author forgot to say who may call it is closed to everybody', async () => {
   const foundations = await openFoundations(readConfig({ DATA_DIR: newFolder(), LOG_CONSOLE: 'false' }));
   @Module({ imports: [AppModule.register(foundations)], controllers: [ForgottenController] })
@@ -250,7 +285,8 @@ test('R29 a route whose author forgot to say who may call it is closed to everyb
     const address = `${await app.getUrl()}/forgotten`;
     expect((await fetch(address)).status).toBe(401);
     for (const role of ROLES) {
-      const token = app.get(TokensService, { strict: false }).issue({ id: newId(), role, hospitalId: null }, newId(), Date.now());
+      const session = { id: newId(), createdAt: Date.now(), amr: 'pwd' };
+      const token = app.get(TokensService, { strict: false }).issue({ id: newId(), role, hospitalId: null }, session);
       const answer = await fetch(address, { headers: { authorization: `Bearer ${token}` } });
       expect([role, answer.status, await answer.json()]).toMatchObject([role, 403, { code: 'forbidden' }]);
     }

@@ -1,5 +1,5 @@
 import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { omit } from '../support/omit';
 import { sendRaw } from '../support/raw-http';
@@ -25,9 +25,7 @@ const headerOf = (token: string) => partOf(token, 0);
 const claimsOf = (token: string) => partOf(token, 1);
 
 function appKey(): KeyObject {
-  const key = world.foundations.keys.tokenKeys[0];
-  if (!key) throw new Error('no key');
-  return key.privateKey;
+  return world.foundations.keys.tokenKeys.signing(world.clock.now()).privateKey;
 }
 
 /** A token with the server's own, valid signature over whatever is given. */
@@ -194,7 +192,8 @@ describe('SEC-2 SEC-3 the header has alg, typ and kid, and nothing else', () => 
 });
 
 describe('SEC-4 SEC-5 claims', () => {
-  test.each(['iss', 'aud', 'sub', 'iat', 'exp', 'jti', 'sid', 'role', 'ten', 'ep', 'auth_time'])('%s is required', async (claim) => {
+  const required = ['iss', 'aud', 'sub', 'client_id', 'iat', 'exp', 'jti', 'sid', 'role', 'ten', 'ep', 'auth_time', 'amr', 'acr'];
+  test.each(required)('%s is required', async (claim) => {
     await expectRefused(without(claim));
     for (const value of [null, true, 1.5, -1, 0, '', 'x', [], {}, ['x'], 1e300]) {
       if (claim === 'ten' && value === null) continue; // founders and auditors belong to no hospital
@@ -218,6 +217,7 @@ describe('SEC-4 SEC-5 claims', () => {
       { iat: now() + 60, exp: now() + 660 },
       { iat: now() + 31_536_000, exp: now() + 31_536_600 },
       { iat: exp + 1 },
+      { iat: now() - 601, exp: now() + 10 }, // too old, whatever it says of its end
       { iat: String(iat) },
       { nbf: now() + 60 },
       { nbf: 'x' },
@@ -241,6 +241,23 @@ describe('SEC-4 SEC-5 claims', () => {
       { aud: `${aud}/` },
       { aud: '' },
       { aud: '.*' },
+    ])
+      await expectRefused(withClaims(change));
+  });
+
+  test('client, methods and strength are exactly those that are known', async () => {
+    expect(claimsOf(good())).toMatchObject({ client_id: 'bjwt-ehr', amr: ['pwd'], acr: 'pwd' });
+    for (const change of [
+      { client_id: 'other' },
+      { client_id: 'bjwt-ehr ' },
+      { client_id: ['bjwt-ehr'] },
+      { amr: 'pwd' },
+      { amr: ['otp'] },
+      { amr: ['pwd', 'none'] },
+      { amr: ['pwd', ['otp']] },
+      { acr: 'MFA' },
+      { acr: ['mfa'] },
+      { acr: '__proto__' },
     ])
       await expectRefused(withClaims(change));
   });
@@ -318,6 +335,21 @@ describe('SEC-6 SEC-7 one form', () => {
     for (const token of wrong) await expectRefused(token);
   });
 
+  const VECTORS = join(__dirname, '../../../shared/vectors/wycheproof/json_web_signature_test.json');
+  (existsSync(VECTORS) ? test : test.skip)('SEC-6 none of Wycheproof’s signed texts is an access token, whatever its form', async () => {
+    const { testGroups } = JSON.parse(readFileSync(VECTORS, 'utf8')) as { testGroups: { tests: { jws: unknown }[] }[] };
+    const texts = testGroups.flatMap(({ tests }) => tests.map(({ jws }) => (typeof jws === 'string' ? jws : JSON.stringify(jws))));
+    expect(texts.length).toBeGreaterThan(300);
+    const [header = '', , signature = ''] = good().split('.');
+    for (const text of texts) {
+      expect([text, (await me(`Bearer ${text.replace(/[^ -~]/g, '')}`)).status]).toEqual([text, 401]);
+      // The same odd parts around a header, a payload and a signature that are ours.
+      const parts = text.split('.');
+      if (parts.length !== 3 || parts[1] === good().split('.')[1]) continue;
+      expect((await me(`Bearer ${header}.${parts[1]}.${signature}`)).status).toBe(401);
+    }
+  });
+
   test('SEC-12 only in the Authorization header, only as Bearer, and once', async () => {
     const token = good();
     const wrong = [
@@ -360,10 +392,10 @@ test('SEC-8 a token carries ids and codes, and no name', () => {
   for (const person of [world.doctorA, world.patientA, world.hospitalA, world.founder]) {
     const token = person.api.token ?? '';
     expect(Object.keys(claimsOf(token)).sort()).toEqual(
-      ['amr', 'aud', 'auth_time', 'ep', 'exp', 'iat', 'iss', 'jti', 'role', 'sid', 'sub', 'ten'].sort(),
+      ['acr', 'amr', 'aud', 'auth_time', 'client_id', 'ep', 'exp', 'iat', 'iss', 'jti', 'role', 'sid', 'sub', 'ten'].sort(),
     );
     expect(Object.keys(headerOf(token)).sort()).toEqual(['alg', 'kid', 'typ']);
-    expect(JSON.stringify([headerOf(token), claimsOf(token)])).not.toMatch(new RegExp(`${person.username}|Ada|Ayşe|City|Founder`, 'i'));
+    expect(JSON.stringify([headerOf(token), claimsOf(token)])).not.toMatch(new RegExp(`${person.username}|Yılmaz|Ayşe|City|Founder`, 'i'));
   }
 });
 

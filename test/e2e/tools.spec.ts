@@ -10,6 +10,7 @@ import { HttpClient } from '../../src/tools/http-client';
 import { importBundles, importWithProgress, summaryLine } from '../../src/tools/import-bundles';
 import { samplePatients } from '../../src/tools/sample-patients';
 import { linesOf, auditData, type AuditOptions } from '../../src/tools/audit-data';
+import { addTotp, again, totpAt } from '../support/second-factors';
 import { createWorld, PASSWORD, sealedDiagnosis, type World } from '../support/world';
 
 let world: World;
@@ -191,6 +192,15 @@ describe('import', () => {
     expect(once).toMatchObject({ patients: 1, results: [{ repeated: false }] });
     expect(again).toMatchObject({ patients: 0, sealed: 0, refused: [], results: [{ repeated: true, faults: [] }] });
     await world.expectChainsIntact();
+  });
+
+  test('an account with a second factor signs in with a code, and not without', async () => {
+    const hospital = await addTotp(world, await again(world, world.hospitalB));
+    const { username, seed } = hospital;
+    const signIn = (code: string) => HttpClient.login(world.url, username, PASSWORD, () => code);
+    await expect(HttpClient.login(world.url, username, PASSWORD)).rejects.toThrow('The server refused the sign-in: 400');
+    await expect(signIn('000000')).rejects.toThrow('The server refused the sign-in: 401');
+    expect((await (await signIn(totpAt(seed, world.clock.now()))).send('GET', '/auth/me')).status).toBe(200);
   });
 
   it('a wrong password is refused without saying more', async () => {

@@ -38,6 +38,8 @@ const WITHOUT_TRAIL: Readonly<Record<string, string>> = {
   'GET /api/v1/ledger/status': 'counts, no ids',
   'GET /api/v1/auth/me': 'what the caller is called, to the caller',
   'GET /api/v1/auth/sessions': 'own sign-ins, to the caller',
+  'GET /api/v1/auth/devices': 'own devices, to the caller',
+  'GET /api/v1/auth/factors': 'own second factors, to the caller',
   'GET /api/v1/doctors/me/worklist': 'ids and kinds of own drafts, to the caller',
 };
 

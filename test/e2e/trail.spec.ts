@@ -100,7 +100,8 @@ describe('SEC-97 the trail is sealed in batches', () => {
         'SELECT (SELECT COUNT(*) FROM log_leaf WHERE kind = 4) + (SELECT COUNT(*) FROM log_pending WHERE kind = 4) AS n',
       ),
     );
-    expect(held).toEqual([{ n: all.length * hospitalCount() }]);
+    // What was sealed before there was a hospital is in no log: the next batch names it.
+    expect(held).toEqual([{ n: (all.length - before) * hospitalCount() }]);
   });
 
   it('the status of the ledger says how far', async () => {

@@ -8,7 +8,7 @@ let dir: string;
 let source: DataSource;
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'bjwt-ehr-migrations-'));
-  source = await new DataSource(dataSourceOptions({ sqlitePath: join(dir, 'ehr.sqlite'), postgres: null })).initialize();
+  source = await new DataSource(dataSourceOptions(join(dir, 'ehr.sqlite'))).initialize();
 });
 afterEach(async () => {
   await source.destroy();
@@ -103,4 +103,39 @@ describe('SEC-51 SEC-97 the database itself refuses to change what is sealed or 
     await expect(source.query('DELETE FROM "ledger_chain"')).rejects.toThrow('never deleted');
     await expect(source.query('INSERT OR REPLACE INTO "ledger_chain" SELECT * FROM "ledger_chain"')).rejects.toThrow();
   });
+});
+
+test('SEC-34 SEC-37 wrong passwords that were counted and locks that were made before the lockout tables still count', async () => {
+  const newest = async () =>
+    (await source.query<[{ name: string }]>(`SELECT "name" FROM "migrations" ORDER BY "timestamp" DESC LIMIT 1`))[0].name;
+  const undoLockout = async () => {
+    while (!(await newest()).startsWith('Lockout')) await source.undoLastMigration();
+    await source.undoLastMigration();
+  };
+  await source.runMigrations();
+  await undoLockout();
+  const locked = { founder: 'ADMIN', hospital: 'HOSPITAL', guesses: null };
+  const account = (id: string, status: string, failures: number) =>
+    source.query(
+      `INSERT INTO "account" ("id", "role", "status", "name", "failedAttempts", "createdAt") VALUES ('${id}', 'DOCTOR', '${status}', x'00', ${failures}, 0)`,
+    );
+  await account('trying', 'ACTIVE', 7);
+  await account('calm', 'ACTIVE', 0);
+  for (const [id, role] of Object.entries(locked)) {
+    await account(id, 'LOCKED', role === null ? 10 : 0);
+    await source.query(
+      `INSERT INTO "audit_event" ("id", "at", "action", "outcome", "actorRole", "subjectId", "requestId") VALUES (?, 0, 'account.lock', 'ok', ?, ?, 'r')`,
+      [id, role, id],
+    );
+  }
+  await source.runMigrations();
+  expect(await source.query('SELECT "id", "lockedBy" FROM "account" WHERE "status" = \'LOCKED\' ORDER BY "id"')).toEqual(
+    ['founder', 'guesses', 'hospital'].map((id) => ({ id, lockedBy: id })),
+  );
+  expect(await source.query('SELECT "subject", "failures" FROM "login_counter" ORDER BY "subject"')).toEqual([
+    { subject: 'guesses', failures: 10 },
+    { subject: 'trying', failures: 7 },
+  ]);
+  await undoLockout();
+  expect(await source.query('SELECT "failedAttempts" AS n FROM "account" WHERE "id" = \'trying\'')).toEqual([{ n: 7 }]);
 });

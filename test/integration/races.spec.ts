@@ -99,17 +99,18 @@ test('SEC-52 a draft that is deleted while it is sealed is either gone or sealed
 test('SEC-36 30 parallel wrong guesses count: the account locks at exactly 10', async () => {
   const doctor = await addDoctor(world, world.hospitalA, 'Dr. Guessed');
   const attempts = async () => {
-    const sql = 'SELECT "failedAttempts", "status" FROM "account" WHERE "id" = ?';
-    return world.foundations.sources.reader.query<[{ failedAttempts: number; status: string }]>(sql, [doctor.id]);
+    const sql = `SELECT COALESCE(c."failures", 0) AS "failures", a."status" FROM "account" a LEFT JOIN "login_counter" c ON c."subject" = a."id" WHERE a."id" = ?`;
+    return world.foundations.sources.reader.query<[{ failures: number; status: string }]>(sql, [doctor.id]);
   };
   const guess = () => world.anonymous.post('/auth/login', { username: doctor.username, password: 'wrong wrong wrong' });
   await times(9, guess);
-  expect(await attempts()).toEqual([{ failedAttempts: 9, status: 'ACTIVE' }]);
+  expect(await attempts()).toEqual([{ failures: 9, status: 'ACTIVE' }]);
+  world.clock.advance(1001); // the fourth has to be waited for
   expect((await world.anonymous.post('/auth/login', { username: doctor.username, password: PASSWORD })).status).toBe(200);
-  expect(await attempts()).toEqual([{ failedAttempts: 0, status: 'ACTIVE' }]);
-  const answers = await times(30, guess);
-  expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([401]));
-  expect(await attempts()).toEqual([{ failedAttempts: 10, status: 'LOCKED' }]);
+  expect(await attempts()).toEqual([{ failures: 0, status: 'ACTIVE' }]);
+  const answers = await times(100, guess);
+  expect(new Set(answers.map((answer) => answer.status)).size).toBeLessThanOrEqual(2);
+  expect(await attempts()).toEqual([{ failures: 10, status: 'LOCKED' }]);
   expect((await world.anonymous.post('/auth/login', { username: doctor.username, password: PASSWORD })).status).toBe(401);
   const sql = `SELECT COUNT(*) AS n FROM "audit_event" WHERE "subjectId" = ? AND "action" = 'account.lock'`;
   expect(await world.foundations.sources.reader.query(sql, [doctor.id])).toEqual([{ n: 1 }]);
@@ -136,17 +137,17 @@ test('SEC-94 an idempotent create that is raced 20 times makes one, and all get 
   }
 });
 
-test('SEC-20 20 parallel refreshes of one token leave at most one live chain', async () => {
+test('SEC-20 50 parallel refreshes of one token: no fault, no false alarm, one live chain', async () => {
   const doctor = await addDoctor(world, world.hospitalA, 'Dr. Refreshing');
-  const answers = await times(20, () =>
+  const answers = await times(50, () =>
     world.anonymous.post<{ refreshToken: string }>('/auth/refresh', { refreshToken: doctor.refreshToken }),
   );
-  expect(answers.every((answer) => [200, 401].includes(answer.status))).toBe(true);
-  const tokens = answers.filter((answer) => answer.status === 200).map((answer) => answer.body.refreshToken);
+  expect(answers.every((answer) => answer.status === 200)).toBe(true);
+  const tokens = answers.map((answer) => answer.body.refreshToken);
   const sql =
     'SELECT COUNT(*) AS n FROM "refresh_token" t JOIN "session" s ON s."id" = t."sessionId" WHERE s."accountId" = ? AND t."usedAt" IS NULL AND s."endedAt" IS NULL';
   const [live] = await world.foundations.sources.reader.query<[{ n: number }]>(sql, [doctor.id]);
-  expect(live.n).toBeLessThanOrEqual(1);
+  expect(live.n).toBe(1);
   const later = await times(tokens.length, (index) => world.anonymous.post('/auth/refresh', { refreshToken: tokens[index] }));
   expect(later.filter((answer) => answer.status === 200).length).toBeLessThanOrEqual(1);
 });

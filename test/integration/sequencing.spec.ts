@@ -4,14 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../ormconfig';
+import type { RowTagger } from '../../src/crypto/row-tag';
 import { Database } from '../../src/database/database';
 import { openDataSources } from '../../src/database/database.module';
+import { useRowTags } from '../../src/database/row-tags';
 import { encodeEntry, type LogEntry } from '../../src/ledger/core/entry';
 import { leafHash } from '../../src/ledger/core/tree';
 import { beginLog, queueEntry, sequence } from '../../src/tlog/log-store';
 import { TreeReader } from '../../src/tlog/tree-reader';
 import { MemoryTree } from '../reference/memory-tree';
 import { slowMth, slowPath, slowProof } from '../reference/slow-tree';
+import { tagWithFreshKey } from '../support/row-tags';
 
 const hex = (hashes: readonly Buffer[]): string[] => hashes.map((hash) => hash.toString('hex'));
 const randomEntries = (count: number): LogEntry[] =>
@@ -20,15 +23,13 @@ const randomEntries = (count: number): LogEntry[] =>
 describe('sequencing, held against the slow reference tree', () => {
   let dir: string;
   let database: Database;
+  let tagger: RowTagger;
   beforeEach(async () => {
     dir = mkdtempSync(join(tmpdir(), 'bjwt-ehr-log-'));
     const file = join(dir, 'log.sqlite');
-    database = new Database(
-      await openDataSources(
-        dataSourceOptions({ sqlitePath: file, postgres: null }),
-        dataSourceOptions({ sqlitePath: file, postgres: null }, true),
-      ),
-    );
+    const sources = await openDataSources(dataSourceOptions(file), dataSourceOptions(file, true));
+    tagger = tagWithFreshKey(sources.writer, sources.reader);
+    database = new Database(sources);
     for (const id of [1, 2])
       await database.transaction((tx) => beginLog(tx, { hospitalId: `hospital ${id}`, incarnation: 1, origin: `log/${id}` }));
   });
@@ -105,10 +106,12 @@ describe('sequencing, held against the slow reference tree', () => {
 
   test('two who sequence at once: one of them fails at the compare-and-set, or waits; no index is given twice', async () => {
     const file = join(dir, 'log.sqlite');
-    const other = new Database({
-      writer: await new DataSource(dataSourceOptions({ sqlitePath: file, postgres: null })).initialize(),
-      reader: await new DataSource(dataSourceOptions({ sqlitePath: file, postgres: null }, true)).initialize(),
-    });
+    const sources = {
+      writer: await new DataSource(dataSourceOptions(file)).initialize(),
+      reader: await new DataSource(dataSourceOptions(file, true)).initialize(),
+    };
+    useRowTags([sources.writer, sources.reader], tagger);
+    const other = new Database(sources);
     await queueAll(1, randomEntries(1_000));
     const drain = async (from: Database): Promise<void> => {
       for (let taken = 1; taken > 0;) taken = await from.transaction((tx) => sequence(tx, 1));

@@ -8,7 +8,7 @@ import { CompactRange, leafHash, nodeHash } from '../../src/ledger/core/tree';
 import { TlogService } from '../../src/tlog/tlog.service';
 import { ApiClient, type Answer } from '../support/api-client';
 import { type Acknowledged, expectLogsSound } from '../support/log-check';
-import { openRaw, rows } from '../support/raw-database';
+import { openRaw } from '../support/raw-database';
 import { prepareSite, type Site, startServer } from '../support/servers';
 import { startTestApp, type TestApp } from '../support/test-app';
 import { draftDiagnosis } from '../support/world';
@@ -104,9 +104,10 @@ describe('a running server', () => {
     const db = openRaw(app);
     try {
       db.exec(`CREATE TRIGGER stuck BEFORE INSERT ON log_leaf BEGIN SELECT RAISE(ABORT, 'stuck'); END`);
-      const [log] = rows<{ id: number }>(db, 'SELECT id FROM log');
-      const insert = db.prepare('INSERT INTO log_pending (logId, kind, hash) VALUES (?, 5, ?)');
-      db.transaction(() => Array.from({ length: 4_200 }, () => insert.run(log?.id, randomBytes(32))))();
+      const tlog = app.app.get(TlogService);
+      await app.app.get(Database).transaction(async (tx) => {
+        for (let index = 0; index < 4_200; index += 1) await tlog.queue(tx, site.hospitalId, 'policy', randomBytes(32));
+      });
       let refused = await seal('?wait=sealed');
       for (let tries = 0; refused.status === 201 && tries < 100; tries += 1) {
         await sleep(50);

@@ -26,7 +26,7 @@ const trust = { policyFor: () => ({ ...parsePolicy('quorum none\n'), logs: [{ ke
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'bjwt-ehr-log-'));
-  source = await new DataSource(dataSourceOptions({ sqlitePath: join(dir, 'ehr.sqlite'), postgres: null })).initialize();
+  source = await new DataSource(dataSourceOptions(join(dir, 'ehr.sqlite'))).initialize();
   await source.runMigrations();
   await source.transaction(async (tx) => {
     const range = CompactRange.empty();
@@ -52,7 +52,7 @@ beforeAll(async () => {
       for (const tile of tiles) await tx.query('INSERT INTO log_tile VALUES (1, ?, ?, ?, ?)', tile);
       if (SIGNED.includes(index + 1)) await sign(index + 1);
     }
-    await tx.query('INSERT INTO log VALUES (1, ?, 1, ?, ?, ?)', ['h', ORIGIN, SIZE, Buffer.concat(range.hashes)]);
+    await tx.query('INSERT INTO log VALUES (1, ?, 1, ?, ?, ?, NULL)', ['h', ORIGIN, SIZE, Buffer.concat(range.hashes)]);
   });
 }, 120_000);
 afterAll(async () => {

@@ -3,6 +3,8 @@ import { ForeignLog } from './foreign-log';
 import type { Answer, RequestOptions } from './api-client';
 import { AuthorClient, keyRegistration } from './author-client';
 import type { Caller } from './role-table';
+import { addTotp, askedFor, totpAt } from './second-factors';
+import { SoftKey } from './soft-key';
 import {
   activate,
   addDoctor,
@@ -32,6 +34,8 @@ type Ids = Record<'id' | 'activation', string>;
 
 /** The people of the role table and what they act on. */
 export class RoleScene {
+  private second: Person | undefined;
+
   private constructor(
     readonly world: World,
     readonly people: Readonly<Record<Exclude<Caller, 'nobody'>, Person>>,
@@ -85,17 +89,36 @@ export class RoleScene {
     return caller === 'nobody' ? undefined : login(this.world, this.people[caller].id, this.people[caller].username);
   }
 
+  /** A double with a code app. */
+  async withTotp(caller: Caller): Promise<Person & { seed: string }> {
+    const person = (await this.double(caller)) ?? (await this.double('author'));
+    if (!person) throw new Error('no double');
+    return addTotp(this.world, person);
+  }
+
   /** Another person in the same position, whose password may change. */
   async double(caller: Caller): Promise<Person | undefined> {
     const { founder, hospitalA, hospitalB, doctorA } = this.world;
     if (caller === 'nobody') return undefined;
-    if (caller === 'ADMIN' || caller === 'AUDITOR') {
+    if (caller === 'ADMIN') return this.furtherFounder();
+    if (caller === 'AUDITOR') {
       const issued = await founder.api.post<{ accountId: string; code: string }>('/accounts', { role: caller, name: 'Double' });
       return activate(this.world, issued.body, 'double');
     }
     if (caller === 'HOSPITAL' || caller === 'other HOSPITAL') return addHospital(this.world, founder, 'Double');
     if (caller === 'PATIENT' || caller === 'another PATIENT') return addPatient(this.world, doctorA, 'Double');
     return addDoctor(this.world, caller === 'DOCTOR elsewhere' ? hospitalB : hospitalA, 'Double');
+  }
+
+  /** The second founder is issued at once; the others wait for that one's approval. */
+  private async furtherFounder(): Promise<Person> {
+    const invite = async () =>
+      (await this.world.founder.api.post<{ accountId: string; code: string }>('/accounts', { role: 'ADMIN', name: 'Double' })).body;
+    this.second ??= await activate(this.world, await invite(), 'second');
+    const { api } = await login(this.world, this.second.id, this.second.username);
+    const { accountId } = await invite();
+    const approved = await api.post<{ activation: { accountId: string; code: string } }>(`/accounts/${accountId}/approve`);
+    return activate(this.world, approved.body.activation, 'double');
   }
 
   /** A doctor of hospital A whose account is in this state. */
@@ -232,6 +255,14 @@ function own(path: string, body?: unknown): Maker {
   };
 }
 
+/** What a double in the caller's place has begun. */
+function begun(path: string, begin: (person: Person, scene: RoleScene) => Promise<unknown>): Maker {
+  return async (scene, caller) => {
+    const person = (await scene.double(caller)) ?? (await scene.double('author'));
+    return { path, body: person && (await begin(person, scene)), ...(caller !== 'nobody' && person && { as: person }) };
+  };
+}
+
 const decide = (act: string, state: Parameters<RoleScene['account']>[0]): Maker => {
   return async (scene) => ({ path: `/accounts/${await scene.account(state)}/${act}` });
 };
@@ -299,11 +330,48 @@ const PLANS: Readonly<Record<string, Maker>> = {
   'POST /api/v1/auth/password': own('/auth/password', { currentPassword: PASSWORD, newPassword: 'seven quiet lamps in snow' }),
   'GET /api/v1/auth/me': at('/auth/me'),
   'GET /api/v1/auth/sessions': at('/auth/sessions'),
+  'GET /api/v1/auth/devices': at('/auth/devices'),
+  'DELETE /api/v1/auth/devices/{id}': async (scene) => {
+    const devices = await (await scene.session('author'))?.api.get<{ id: string }[]>('/auth/devices');
+    return { path: `/auth/devices/${devices?.body[0]?.id}` };
+  },
   'DELETE /api/v1/auth/sessions/{id}': async (scene) => {
     const session = await scene.session('author');
     const sessions = await session?.api.get<{ id: string; current: boolean }[]>('/auth/sessions');
     return { path: `/auth/sessions/${sessions?.body.find((item) => item.current)?.id}` };
   },
+  'POST /api/v1/auth/login/second-factor': async (scene) => {
+    const person = await scene.withTotp('author');
+    const { mfaToken } = await askedFor(scene.world, person);
+    return { path: '/auth/login/second-factor', body: { mfaToken, totp: totpAt(person.seed, scene.world.clock.now()) } };
+  },
+  'POST /api/v1/auth/step-up': own('/auth/step-up', { password: PASSWORD }),
+  'DELETE /api/v1/auth/sessions': async (scene, caller) => {
+    const as = await scene.double(caller);
+    return { path: '/auth/sessions', ...(as && { as }) };
+  },
+  'GET /api/v1/auth/factors': at('/auth/factors'),
+  'POST /api/v1/auth/factors/totp': begun('/auth/factors/totp', () => Promise.resolve(undefined)),
+  'POST /api/v1/auth/factors/totp/confirmation': begun('/auth/factors/totp/confirmation', async ({ api }, { world }) => {
+    const { body } = await api.post<{ secret: string }>('/auth/factors/totp');
+    return { code: totpAt(body.secret, world.clock.now()) };
+  }),
+  'POST /api/v1/auth/factors/webauthn/options': begun('/auth/factors/webauthn/options', () => Promise.resolve(undefined)),
+  'POST /api/v1/auth/factors/webauthn': begun('/auth/factors/webauthn', async ({ api }) => {
+    const { body } = await api.post<{ challenge: string }>('/auth/factors/webauthn/options');
+    return new SoftKey('localhost', 'http://localhost:0').create(body.challenge); // the default origin has the port of PORT
+  }),
+  'POST /api/v1/auth/factors/recovery-codes': async (scene, caller) => {
+    const as = await scene.withTotp(caller);
+    return { path: '/auth/factors/recovery-codes', ...(caller !== 'nobody' && { as }) };
+  },
+  'DELETE /api/v1/auth/factors/{id}': async (scene, caller) => {
+    const person = await scene.withTotp('author');
+    const { body } = await person.api.get<{ factors: { id: string }[] }>('/auth/factors');
+    return { path: `/auth/factors/${body.factors[0]?.id}`, ...(caller === 'author' && { as: person }) };
+  },
+  'GET /api/v1/accounts/{id}/sessions': decide('sessions', 'ACTIVE'),
+  'DELETE /api/v1/accounts/{id}/sessions': decide('sessions', 'ACTIVE'),
   'GET /api/v1/accounts': at('/accounts?limit=100'),
   'POST /api/v1/accounts': () => ({ path: '/accounts', body: { role: 'AUDITOR', name: 'Auditor' } }),
   'POST /api/v1/accounts/{id}/approve': decide('approve', 'PENDING'),

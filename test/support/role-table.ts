@@ -34,6 +34,7 @@ POST   /api/v1/setup                                   | used up         | 409  
 POST   /api/v1/auth/register/doctor                    |                 | 202    .     .     .     .     .     .     .     .     .     | people register themselves (R1) and wait for approval
 POST   /api/v1/auth/register/patient                   |                 | 202    .     .     .     .     .     .     .     .     .     | people register themselves (R1) and wait for approval
 POST   /api/v1/auth/login                              |                 | 200    .     .     .     .     .     .     .     .     .     | user name and password are the key
+POST   /api/v1/auth/login/second-factor                |                 | 200    .     .     .     .     .     .     .     .     .     | the MFA token and the second factor are the key
 POST   /api/v1/auth/activate                           |                 | 200    .     .     .     .     .     .     .     .     .     | the one-time code is the key
 POST   /api/v1/auth/refresh                            |                 | 200    .     .     .     .     .     .     .     .     .     | the refresh token is the key
 GET    /.well-known/jwks.json                          |                 | 200    .     .     .     .     .     .     .     .     .     | public keys
@@ -55,7 +56,19 @@ POST   /api/v1/auth/logout                             | own             | 401  
 POST   /api/v1/auth/password                           | own             | 401    204   .     .     .     .     .     .     .     .     |
 GET    /api/v1/auth/me                                 | own             | 401    200   .     .     .     .     .     .     .     .     |
 GET    /api/v1/auth/sessions                           | own             | 401    200   .     .     .     .     .     .     .     .     |
+GET    /api/v1/auth/devices                            | own             | 401    200   .     .     .     .     .     .     .     .     |
+DELETE /api/v1/auth/devices/{id}                       | of the author   | 401    404   .     .     .     204   404   .     .     .     |
+POST   /api/v1/auth/step-up                            | own             | 401    200   .     .     .     .     .     .     .     .     |
+DELETE /api/v1/auth/sessions                           | own             | 401    204   .     .     .     .     .     .     .     .     |
 DELETE /api/v1/auth/sessions/{id}                      | of the author   | 401    404   .     .     .     204   404   .     .     .     |
+
+GET    /api/v1/auth/factors                            | own             | 401    200   .     .     .     .     .     .     .     .     |
+POST   /api/v1/auth/factors/totp                       | own             | 401    201   .     .     .     .     .     .     .     .     |
+POST   /api/v1/auth/factors/totp/confirmation          | own             | 401    200   .     .     .     .     .     .     .     .     |
+POST   /api/v1/auth/factors/webauthn/options           | own             | 401    200   .     .     .     .     .     .     .     .     |
+POST   /api/v1/auth/factors/webauthn                   | own             | 401    201   .     .     .     .     .     .     .     .     |
+POST   /api/v1/auth/factors/recovery-codes             | own             | 401    201   .     .     .     .     .     .     .     .     |
+DELETE /api/v1/auth/factors/{id}                       | of the author   | 401    404   .     .     .     204   404   .     .     .     |
 
 GET    /api/v1/accounts                                |                 | 401    200   403   200   200   403   .     .     .     .     |
 POST   /api/v1/accounts                                |                 | 401    201   403   .     .     .     .     .     .     .     |
@@ -65,6 +78,8 @@ POST   /api/v1/accounts/{id}/lock                      | doctor of HOSP  | 401  
 POST   /api/v1/accounts/{id}/unlock                    | doctor of HOSP  | 401    200   403   200   404   403   .     .     .     .     |
 POST   /api/v1/accounts/{id}/close                     | doctor of HOSP  | 401    200   403   200   404   403   .     .     .     .     |
 POST   /api/v1/accounts/{id}/code                      | doctor of HOSP  | 401    201   403   201   404   403   .     .     .     .     |
+GET    /api/v1/accounts/{id}/sessions                  | doctor of HOSP  | 401    200   403   200   404   403   .     .     .     .     |
+DELETE /api/v1/accounts/{id}/sessions                  | doctor of HOSP  | 401    204   403   204   404   403   .     .     .     .     |
 POST   /api/v1/accounts/{id}/lock                      | HOSP2's login   | 401    200   403   404   .     403   .     .     .     .     |
 
 POST   /api/v1/hospitals                               |                 | 401    201   403   .     .     .     .     .     .     .     |

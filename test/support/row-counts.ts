@@ -1,7 +1,7 @@
 import type { TestApp } from './test-app';
 
-/** What the log does by itself with what waits in it: entries move from `log_pending` to `log_leaf`, checkpoints follow. */
-const BACKGROUND = ['log_tile', 'log_checkpoint', 'log_cosignature', 'trail_batch'];
+/** What the log does by itself with what waits in it: entries move from `log_pending` to `log_leaf`, checkpoints follow. Requests and wrong passwords are counted. */
+const BACKGROUND = ['log_tile', 'log_checkpoint', 'log_cosignature', 'trail_batch', 'rate_count', 'login_counter'];
 
 /** How many rows each table has; the trail is left out, for refusals are on it too. Entries of the logs count once, wherever they are. */
 export async function rowCounts({ foundations }: TestApp): Promise<Record<string, number>> {

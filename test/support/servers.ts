@@ -15,6 +15,7 @@ const ROOT = join(__dirname, '../..');
 /** A server in a process of its own. */
 export interface Server {
   readonly url: string;
+  readonly pid: number;
   /** The process ends, as asked; resolves when it has. */
   stop(signal?: NodeJS.Signals): Promise<void>;
   /** Resolves when the process has ended by itself. */
@@ -27,7 +28,8 @@ export async function startServer(dir: string, settings: Record<string, string> 
   const child: ChildProcessByStdio<null, Readable, null> = spawn(
     process.execPath,
     ['-r', './tools/swc-register.cjs', script, dir, JSON.stringify(settings), death],
-    { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] },
+    // What libraries read by themselves is in the environment; the server's own settings are in the argument.
+    { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...settings } },
   );
   const gone = once(child, 'exit');
   const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
@@ -35,7 +37,7 @@ export async function startServer(dir: string, settings: Record<string, string> 
     await gone;
   };
   for await (const line of createInterface(child.stdout))
-    if (line.startsWith('ready ')) return { url: line.split(' ')[1] ?? '', stop, gone };
+    if (line.startsWith('ready ')) return { url: line.split(' ')[1] ?? '', pid: child.pid ?? 0, stop, gone };
   throw new Error('the server did not start');
 }
 

@@ -7,6 +7,12 @@ export interface Person {
   readonly password: string;
   readonly api: ApiClient;
   readonly refreshToken: string;
+  /** Proves that the client is known to the account. */
+  readonly deviceToken: string;
+  /** Of a doctor: who gives the codes of the patients that the doctor enrols. */
+  readonly hospital?: Person;
+  /** Seed of the code app, if there is one. */
+  readonly seed?: string;
 }
 
 /** Founder, two hospitals, two doctors in A and one in B, an auditor, one patient in each hospital: all active and signed in. */
@@ -33,9 +39,13 @@ export function newUsername(prefix: string): string {
 }
 
 export async function login(app: TestApp, id: string, username: string, password = PASSWORD): Promise<Person> {
-  const answer = await app.anonymous.post<{ accessToken: string; refreshToken: string }>('/auth/login', { username, password });
-  if (answer.status !== 200) throw new Error(`login of ${username}: ${answer.status} ${answer.text}`);
-  return { id, username, password, api: app.anonymous.withToken(answer.body.accessToken), refreshToken: answer.body.refreshToken };
+  const answer = await app.anonymous.post<{ accessToken: string; refreshToken: string; deviceToken: string }>('/auth/login', {
+    username,
+    password,
+  });
+  if (answer.status !== 200 || !answer.body.accessToken) throw new Error(`login of ${username}: ${answer.status} ${answer.text}`);
+  const { accessToken, refreshToken, deviceToken } = answer.body;
+  return { id, username, password, api: app.anonymous.withToken(accessToken), refreshToken, deviceToken };
 }
 
 /** Uses a one-time code and signs in. */
@@ -50,6 +60,13 @@ interface Activation {
   activation: { accountId: string; code: string };
 }
 
+/** The code of an account that a doctor asked for: the doctor's hospital gets it. */
+async function codeFor(app: TestApp, { hospital }: Person, accountId: string): Promise<string> {
+  if (!hospital) throw new Error('enrol as a doctor who was made with addDoctor, or as a hospital');
+  const { api } = await login(app, hospital.id, hospital.username);
+  return (await api.post<{ code: string }>(`/accounts/${accountId}/code`)).body.code;
+}
+
 export async function addHospital(app: TestApp, founder: Person, name: string): Promise<Person> {
   const answer = await founder.api.post<Activation>('/hospitals', { name, city: 'Diyarbakır', country: 'TR' });
   return activate(app, answer.body.activation, 'hospital');
@@ -57,14 +74,15 @@ export async function addHospital(app: TestApp, founder: Person, name: string): 
 
 export async function addDoctor(app: TestApp, hospital: Person, name: string): Promise<Person> {
   const answer = await hospital.api.post<Activation>('/hospitals/me/staff', { name, specialty: 'Cardiology', licence: 'TR-114' });
-  return activate(app, answer.body.activation, 'doctor');
+  return { ...(await activate(app, answer.body.activation, 'doctor')), hospital };
 }
 
 export async function addPatient(app: TestApp, enroller: Person, name: string, more: Record<string, unknown> = {}): Promise<Person> {
   const profile = { name, birthDate: '1984-02-29', gender: 'female', issueAccount: true, ...more };
-  const answer = await enroller.api.post<Activation>('/patients', profile);
+  const answer = await enroller.api.post<{ activation: { accountId: string; code: string | null } }>('/patients', profile);
   if (answer.status !== 201) throw new Error(`enrolment: ${answer.status} ${answer.text}`);
-  return activate(app, answer.body.activation, 'patient');
+  const { accountId, code } = answer.body.activation;
+  return activate(app, { accountId, code: code ?? (await codeFor(app, enroller, accountId)) }, 'patient');
 }
 
 export async function createWorld(settings: Record<string, string> = {}): Promise<World> {

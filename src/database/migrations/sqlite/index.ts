@@ -6,6 +6,10 @@ import { Erasure1795345000004 } from './1795345000004-erasure';
 import { TrailBatches1795345000005 } from './1795345000005-trail-batches';
 import { Witness1795345000012 } from './1795345000012-witness';
 import { Incarnation1795345000013 } from './1795345000013-incarnation';
+import { SecondFactors1795345000020 } from './1795345000020-second-factors';
+import { Lockout1795345000025 } from './1795345000025-lockout';
+import { RowTags1795345000035 } from './1795345000035-row-tags';
+import { PatientSearch1795345000036 } from './1795345000036-patient-search';
 
 /** In the order in which they run. Named here, so that a bundler, Jest and the command line load the same ones. */
 export const sqliteMigrations = [
@@ -17,4 +21,8 @@ export const sqliteMigrations = [
   TrailBatches1795345000005,
   Witness1795345000012,
   Incarnation1795345000013,
+  SecondFactors1795345000020,
+  Lockout1795345000025,
+  RowTags1795345000035,
+  PatientSearch1795345000036,
 ];
