@@ -19,10 +19,7 @@ import { useRowTags } from './database/row-tags';
 import { setUpDocs } from './docs';
 import { setUpHttp } from './http';
 import { answerBroken, answerUnroutable } from './http-edge';
-
-const HEADERS_TIMEOUT_MS = 15_000;
-/** For a whole request with its body: the largest file on a slow line. */
-const REQUEST_TIMEOUT_MS = 120_000;
+import { serverLimits } from './http-pace';
 
 /**
  * Opens keys and database. Keys are made only where there is no database yet; a database whose keys are missing or wrong is refused, for it would
@@ -59,10 +56,10 @@ export async function createApp(foundations: Foundations): Promise<NestFastifyAp
     trustProxy: trustedProxies.length > 0 ? trustedProxies : false,
     genReqId: () => newId(),
     logger: false,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    ...serverLimits(config),
+    return503OnClosing: false, // Fastify's own answer has none of our headers
     routerOptions: { maxParamLength: 200 },
     forceCloseConnections: true,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS },
     frameworkErrors: answerUnroutable,
     clientErrorHandler: answerBroken,
   });

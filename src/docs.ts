@@ -45,7 +45,7 @@ export function openApiDocument(app: NestFastifyApplication): OpenAPIObject {
 export function setUpDocs(app: NestFastifyApplication): void {
   const fastify = app.getHttpAdapter().getInstance();
   fastify.addHook('onSend', (request: FastifyRequest, reply: FastifyReply, _payload: unknown, done) => {
-    if (/^\/docs([/?-]|$)/.test(request.url)) void reply.header('content-security-policy', DOCS_POLICY);
+    if (/^\/docs([/?-]|$)/.test(request.url)) void reply.headers({ 'content-security-policy': DOCS_POLICY, 'cache-control': 'no-store' }); // its files bring another rule for caches
     done();
   });
   SwaggerModule.setup('docs', app, () => openApiDocument(app), {

@@ -1,3 +1,4 @@
+import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -11,6 +12,8 @@ import { LOGS, type Logs } from './common/logger';
 import { stringifyExact } from './common/raw-json';
 import type { Config } from './config/config';
 import { HealthService } from './health/health.service';
+import { setUpPace } from './http-pace';
+import { setUpRequestRules } from './http-requests';
 
 const YEAR_S = 31_536_000;
 /** Of a request to a witness: `old`, 63 hashes and a checkpoint with many signatures need far less. */
@@ -123,6 +126,19 @@ async function setUpHeaders(app: NestFastifyApplication): Promise<void> {
   });
 }
 
+/** Lets the pages of the named origins in, letter for letter, and without cookies, of which there are none: tokens are sent by the page itself. */
+async function setUpCors(app: NestFastifyApplication, { http }: Config): Promise<void> {
+  if (http.corsOrigins.length === 0) return;
+  await app.register(cors, {
+    origin: (origin, answer) => answer(null, origin !== undefined && http.corsOrigins.includes(origin) ? origin : false),
+    methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: ['authorization', 'content-type', 'content-disposition', 'idempotency-key', 'if-match'],
+    exposedHeaders: ['content-disposition', 'etag', 'idempotency-replayed', 'retry-after', 'www-authenticate', 'x-request-id'],
+    maxAge: 600,
+    strictPreflight: false, // the answer of the strict one is no problem document
+  });
+}
+
 /** The server's edge: bodies, headers, errors outside of routes, one log line and one metric for each request. */
 export async function setUpHttp(app: NestFastifyApplication, config: Config): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance();
@@ -135,6 +151,9 @@ export async function setUpHttp(app: NestFastifyApplication, config: Config): Pr
     void reply.header('x-request-id', request.id).header('cache-control', 'no-store');
     done();
   });
+  await setUpCors(app, config);
+  setUpRequestRules(fastify);
+  setUpPace(fastify, config);
   setUpLargeBodies(fastify, app.get(TokensService), app.get(RateGuard));
   fastify.addHook('onSend', (request, reply, _payload, done) => {
     if (request.actor?.idempotency?.replayed) void reply.header('idempotency-replayed', 'true');

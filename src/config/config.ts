@@ -76,19 +76,31 @@ function roles(env: Env, name: string): readonly Role[] {
   });
 }
 
+/** Web origins as browsers write them (RFC 6454): no wildcard, no `null`, no path, TLS unless it is this machine. */
+function origins(env: Env, name: string, fallback = ''): string[] {
+  const items = list(env, name, fallback);
+  for (const item of items) {
+    const url = URL.canParse(item) ? new URL(item) : null;
+    const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname));
+    if (url?.origin !== item || !isSafe || item.includes('*'))
+      throw new ConfigError(name, 'must be origins like https://ehr.example, comma separated');
+  }
+  return items;
+}
+
 /** The site whose pages make and use WebAuthn credentials: a key is good for one RP ID, and for pages of it or below it only. */
 function webauthn(env: Env, port: number) {
   const rpId = text(env, 'WEBAUTHN_RP_ID', 'localhost');
-  const origins = list(env, 'WEBAUTHN_ORIGINS', new URL(`http://localhost:${port}`).origin);
-  const fits = (origin: string): boolean => {
-    if (!URL.canParse(origin)) return false;
-    const { origin: exact, protocol, hostname } = new URL(origin);
-    const isSecure = protocol === 'https:' || (protocol === 'http:' && hostname === 'localhost');
-    return exact === origin && isSecure && (hostname === rpId || hostname.endsWith(`.${rpId}`));
-  };
-  if (origins.length === 0 || !origins.every(fits))
-    throw new ConfigError('WEBAUTHN_ORIGINS', 'must be origins (https://host, or http://localhost) of WEBAUTHN_RP_ID or below it');
-  return { rpId, origins };
+  const pages = origins(env, 'WEBAUTHN_ORIGINS', new URL(`http://localhost:${port}`).origin);
+  const fits = (origin: string): boolean => `.${new URL(origin).hostname}`.endsWith(`.${rpId}`);
+  if (pages.length === 0 || !pages.every(fits)) throw new ConfigError('WEBAUTHN_ORIGINS', 'must be origins of WEBAUTHN_RP_ID or below it');
+  return { rpId, origins: pages };
+}
+
+/** A file that need not be there: null when the variable is not set. */
+function path(env: Env, name: string): string | null {
+  const value = env[name] ?? '';
+  return value === '' ? null : resolve(value);
 }
 
 /**
@@ -136,6 +148,14 @@ export function readConfig(env: Env = process.env) {
       requestsPerMinute: integer(env, 'REQUESTS_PER_MINUTE', 600, 1, 100_000_000),
       loginsPerMinute: integer(env, 'LOGINS_PER_MINUTE', 30, 1, 100_000_000),
       loginsPerMinuteAll: integer(env, 'LOGINS_PER_MINUTE_ALL', 1200, 1, 100_000_000),
+      /** How long a client may keep an exchange waiting, in seconds, before a least rate applies; half of it for the headers. */
+      slowClientSeconds: integer(env, 'SLOW_CLIENT_SECONDS', 30, 1, 600),
+      /** Connections at once; more are closed unread. */
+      maxConnections: integer(env, 'MAX_CONNECTIONS', 4096, 1, 1_000_000),
+      /** Whose pages may call the API from a browser. */
+      corsOrigins: origins(env, 'CORS_ORIGINS'),
+      /** File with the bearer token that `/metrics` asks for. None: in production there is no `/metrics`, else it is open. */
+      metricsTokenFile: path(env, 'METRICS_TOKEN_FILE'),
       docs: flag(env, 'DOCS_ENABLED', env['NODE_ENV'] !== 'production'),
       /** Addresses of the proxies in front, comma separated (IP or CIDR); empty trusts nobody's X-Forwarded-For. */
       trustedProxies: list(env, 'TRUSTED_PROXIES'),
@@ -148,7 +168,7 @@ export function readConfig(env: Env = process.env) {
       /** How long a seal waits for its proof before it answers without one. */
       waitSeconds: integer(env, 'LEDGER_WAIT_SECONDS', 10, 1, 60),
       /** File in the form of C2SP tlog-policy: the logs this server witnesses, the witnesses it asks, the quorum. None: no witnesses. */
-      policyFile: env['LEDGER_POLICY'] === undefined || env['LEDGER_POLICY'] === '' ? null : resolve(env['LEDGER_POLICY']),
+      policyFile: path(env, 'LEDGER_POLICY'),
       /** Name of the key with which this server cosigns the logs of others. */
       witnessName: text(env, 'WITNESS_NAME', `${ledgerOriginBase}/witness`),
       /** Time between two batches of the trail in the logs. */

@@ -76,7 +76,11 @@ export class Argon2idHasher extends PasswordHasher {
     };
     this.#queue = new BoundedQueue(concurrency, queue);
     // A hash that no password has, with the cost of a real one. It passes through the same steps: opened, parsed, computed, compared.
-    const [salt, digest] = [SALT_BYTES, HASH_BYTES].map((length) => randomBytes(length).toString('base64').replace(/=+$/, ''));
+    const [salt, digest] = [SALT_BYTES, HASH_BYTES].map((length) =>
+      randomBytes(length)
+        .toString('base64')
+        .replace(/={1,2}$/, ''),
+    );
     this.#nobody = this.#seal('nobody', `$argon2id$v=19$m=${memoryKiB},t=${passes},p=${parallelism}$${salt}$${digest}`);
   }
 

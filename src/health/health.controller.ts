@@ -1,8 +1,9 @@
-import { Controller, Get, Header } from '@nestjs/common';
+import { Controller, Get, Header, UseGuards } from '@nestjs/common';
 import { Public } from '../common/actor';
 import { Api } from '../common/api-docs';
 import { HealthResponse } from './health.dto';
 import { HealthService } from './health.service';
+import { MetricsGuard } from './metrics.guard';
 
 @Controller()
 @Public()
@@ -23,8 +24,9 @@ export class HealthController {
   }
 
   @Get('metrics')
+  @UseGuards(MetricsGuard)
   @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
-  @Api('operations', 'Prometheus metrics', null, { open: true, produces: 'text/plain' })
+  @Api('operations', 'Prometheus metrics', null, { open: true, produces: 'text/plain', problems: ['unauthenticated', 'not_found'] })
   metrics(): Promise<string> {
     return this.health.metrics();
   }

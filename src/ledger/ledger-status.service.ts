@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
+import type { Actor } from '../common/actor';
 import { Database } from '../database/database';
 import { type LogStatus, LogStatusService } from '../tlog/log-status.service';
 import type { LedgerStatusResponse } from './ledger.dto';
-import { AuthorKeyEntity, BlockEntity, ChainEntity } from './ledger.entity';
+import { AuthorKeyEntity, BlockEntity, ChainEntity, KeyEventEntity } from './ledger.entity';
 import { ScrubService, type ScrubProgress } from './scrub.service';
 import { trailStatus } from './trail-batches';
 
@@ -15,11 +16,30 @@ export class LedgerStatusService {
     private readonly scrub: ScrubService,
   ) {}
 
-  async status(): Promise<LedgerStatusResponse> {
+  /** Chains, keys and logs are those of the caller's hospital; whoever belongs to none, the founder and the auditor, sees all. */
+  async status({ hospitalId }: Pick<Actor, 'hospitalId'>): Promise<LedgerStatusResponse> {
     const { reader } = this.database;
-    const count = (entity: typeof ChainEntity | typeof BlockEntity | typeof AuthorKeyEntity) => reader.getRepository(entity).count();
-    const [chains, blocks, authorKeys] = [await count(ChainEntity), await count(BlockEntity), await count(AuthorKeyEntity)];
-    return { chains, blocks, authorKeys, trail: await trailStatus(reader), logs: await this.logs.all(), scrub: this.scrub.progress() };
+    const [chains, blocks, authorKeys] = await this.counts(hospitalId);
+    const logs = await this.logs.all(hospitalId);
+    return { chains, blocks, authorKeys, trail: await trailStatus(reader), logs, scrub: this.scrub.progress() };
+  }
+
+  private async counts(hospitalId: string | null): Promise<[chains: number, blocks: number, authorKeys: number]> {
+    const { reader } = this.database;
+    const chains = reader.createQueryBuilder(ChainEntity, 'row');
+    const blocks = reader.createQueryBuilder(BlockEntity, 'row');
+    const keys = reader.createQueryBuilder(AuthorKeyEntity, 'row');
+    if (hospitalId !== null) {
+      chains.where('row.hospitalId = :hospitalId', { hospitalId });
+      blocks.innerJoin(ChainEntity, 'c', 'c.chainId = row.chainId AND c.hospitalId = :hospitalId', { hospitalId });
+      // A key belongs to an account; which hospitals' logs name it, its events say.
+      keys.where((query) => {
+        const named = query.subQuery().select('1').from(KeyEventEntity, 'e').where('e.kid = row.kid AND e.hospitalId = :hospitalId');
+        return `EXISTS ${named.getQuery()}`;
+      });
+      keys.setParameters({ hospitalId });
+    }
+    return [await chains.getCount(), await blocks.getCount(), await keys.getCount()];
   }
 
   /** The same in numbers without names, for a monitor; cheap. */

@@ -19,9 +19,9 @@ export class LedgerController {
 
   @Get('status')
   @Roles('ADMIN', 'HOSPITAL', 'AUDITOR')
-  @Api('ledger', 'How much is sealed, logged, witnessed and read again', LedgerStatusResponse)
-  status(): Promise<LedgerStatusResponse> {
-    return this.ledger.status();
+  @Api('ledger', 'How much is sealed, logged, witnessed and read again; a hospital sees its own chains and log', LedgerStatusResponse)
+  status(@CurrentActor() actor: Actor): Promise<LedgerStatusResponse> {
+    return this.ledger.status(actor);
   }
 
   @Get('patients/:id/chain')

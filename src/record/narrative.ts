@@ -13,7 +13,7 @@ const UNSAFE_STYLE = /expression\s*\(|javascript|vbscript|behaviou?r|-moz-bindin
 
 /** One tag with quoted attributes, or a comment that no browser can end early. Whatever else starts with `<` is refused. */
 const TAG = /<(?:\/([a-z][a-z0-9]*)\s*|([a-z][a-z0-9]*)((?:\s+[A-Za-z_][\w:.-]*\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*\/?|!--[^<>]*--)>/y;
-const ATTRIBUTE = /([A-Za-z_][\w:.-]*)\s*=\s*(?:"([^"]*)"|'([^']*)')/g;
+const ATTRIBUTE = /\s+([A-Za-z_][\w:.-]*)\s*=\s*(?:"([^"]*)"|'([^']*)')/gy;
 
 /**
  * What is wrong with a narrative's XHTML (`text.div`), or undefined: it may be shown in a browser, so nothing in it may run.

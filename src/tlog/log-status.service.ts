@@ -29,11 +29,12 @@ export class LogStatusService {
     private readonly witnessing: WitnessingService,
   ) {}
 
-  /** Each log with its witnesses. */
-  async all(): Promise<LogStatus[]> {
+  /** Each log, or that of one hospital, with its witnesses. */
+  async all(hospitalId: string | null = null): Promise<LogStatus[]> {
     const { reader } = this.database;
     const logs: LogStatus[] = [];
     for (const work of await workOf(reader)) {
+      if (hospitalId !== null && work.hospitalId !== hospitalId) continue;
       const witnesses: LogStatus['witnesses'] = [];
       for (const witness of this.witnessing.expected)
         witnesses.push({ name: witness.key.name, cosignedSize: await lastCosigned(reader, work.id, idOf(witness)) });

@@ -68,7 +68,7 @@ function readCosignature(witness: Witness, note: Note, lines: string): WitnessRe
 
 function prefixOf(witness: Witness): string {
   if (witness.url === undefined) throw new FormatError('policy', 'gives no URL for this witness');
-  return witness.url.replace(/\/+$/, '');
+  return witness.url.replace(/(?<!\/)\/+$/, '');
 }
 
 async function ask(url: string, init: RequestInit): Promise<{ status: number; text: string }> {

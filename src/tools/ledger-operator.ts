@@ -29,7 +29,7 @@ export async function policyLines(config: Config, url: string): Promise<string[]
       lines.push(`log ${formatVkey(keys.log(origin).key)}`);
     }
     const { key } = keys.witness;
-    return [...lines, `witness ${key.name.split('/')[0] ?? key.name} ${formatVkey(key)} ${url.replace(/\/+$/, '')}/witness`];
+    return [...lines, `witness ${key.name.split('/')[0] ?? key.name} ${formatVkey(key)} ${url.replace(/(?<!\/)\/+$/, '')}/witness`];
   } finally {
     await source.destroy();
   }

@@ -9,7 +9,9 @@ import { KeyRing } from '../crypto/key-ring.service';
 import { KeyStore, ROOT_FILE } from '../crypto/key-store';
 import { Pkcs11Root } from '../crypto/pkcs11-root';
 import type { DataRoots } from '../crypto/root-keys';
+import { RowTagger } from '../crypto/row-tag';
 import { openDataSources } from '../database/database.module';
+import { useRowTags } from '../database/row-tags';
 import { withTrail } from './keys-operator';
 import { assertStopped, OperatorError } from './operator';
 
@@ -68,6 +70,7 @@ function sealAgain(open: KeyStore, sealed: KeyStore, name: string): void {
 async function moveRoot(config: Config, from: DataRoots, to: DataRoots): Promise<number> {
   process.umask(0o077);
   const sources = await openDataSources(dataSourceOptions(config.sqlitePath), dataSourceOptions(config.sqlitePath, true));
+  useRowTags([sources.writer, sources.reader], new RowTagger(from));
   return withTrail(config, sources, async (database, note) => {
     if (await opens(to)) return 0;
     await new KeyRing(from).verifyRoot(sources.writer.manager);

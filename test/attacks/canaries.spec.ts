@@ -103,7 +103,9 @@ async function people() {
     const options = { headers: { 'idempotency-key': canaries.word(`idempotency key of ${who}`) } };
     const enrolled = await doctors[0]?.api.post<Activation>('/patients', { ...profile(who), issueAccount: true }, options);
     if (!enrolled) throw new Error('no doctor');
-    patients.push(await activate(must(enrolled, 201).body, who));
+    const { accountId } = must(enrolled, 201).body.activation; // the code is for the hospital
+    const { code } = must(await hospital.api.post<{ code: string }>(`/accounts/${accountId}/code`), 201).body;
+    patients.push(await activate({ activation: { accountId, code } }, who));
   }
   for (const who of ['registered doctor', 'registered patient']) {
     const more = who === 'registered doctor' ? staff(who) : profile(who);

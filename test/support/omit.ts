@@ -1,4 +1,4 @@
 /** A copy without these members. */
-export function omit(value: Readonly<Record<string, unknown>>, ...names: string[]): Record<string, unknown> {
+export function omit<T = unknown>(value: Readonly<Record<string, T>>, ...names: string[]): Record<string, T> {
   return Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
 }

@@ -36,7 +36,8 @@ const SCHEMA = 'bjwt.trail-proof/1';
 /** Larger than any proof: a row (4 KB), a body, two paths and a note. */
 const MAX_CHARS = 262_144;
 const MEMBERS = ['schema', 'row', 'batch', 'index', 'path', 'receipt'];
-const STRING_OR_SPACE = /("(?:[^"\\]|\\.)*")|[ \t\r\n]+/g;
+/** The closing quote is optional, so that a string which does not end is passed over once, not once for each quote in it. */
+const STRING_OR_SPACE = /("(?:[^"\\]|\\.)*"?)|[ \t\r\n]+/g;
 
 /** A proof as the object that is written as JSON: its members in their order, hashes in base64. */
 export function trailProofJson({ row, batch, index, path, receipt }: TrailProof) {
