@@ -53,6 +53,16 @@ test('SEC-44 with the factor added, the next sign-in opens everything; without i
   expect(claimsOf(await login(app, founder.id, 'founder')).acr).toBe('enrol');
 });
 
+test('SEC-27 eight characters are enough beside a factor that the role cannot be without, and not beside one that may be removed', async () => {
+  const full = await again(app, await addTotp(app, await login(app, founder.id, 'founder')));
+  const change = (person: Person, newPassword: string) => person.api.post('/auth/password', { currentPassword: PASSWORD, newPassword });
+  expect((await change(full, 'k3v wq7')).status).toBe(422);
+  const auditor = await login(app, '', 'auditor');
+  const free = await again(app, await addTotp(app, auditor));
+  expect((await change(free, 'k3v wq7z')).status).toBe(422);
+  expect((await change(full, 'k3v wq7z')).status).toBe(204);
+});
+
 test('SEC-44 settings that would bind keys to nothing, or policies for nobody, stop the start', () => {
   for (const settings of [
     { SECOND_FACTOR_ROLES: 'FOUNDER' },

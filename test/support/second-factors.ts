@@ -26,6 +26,7 @@ export interface MfaQuestion {
 export interface Tokens {
   accessToken: string;
   refreshToken: string;
+  deviceToken: string;
 }
 
 /** Adds a code app. The step of the code that confirms it is the one before now's, so that now's is still good. */
