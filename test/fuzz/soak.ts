@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { omit } from '../support/omit';
@@ -85,6 +85,7 @@ export async function soak(count: number, seed: number): Promise<SoakReport> {
     samples.push(sampleOf(server.pid));
   } finally {
     await server.stop();
+    rmSync(site.dir, { recursive: true, force: true });
   }
   const half = samples.slice(samples.length >> 1);
   return {
