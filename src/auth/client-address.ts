@@ -7,7 +7,8 @@ const NETWORK_GROUPS = 4;
 export function clientNetwork(address: string): string {
   const mapped = MAPPED.exec(address)?.[1];
   if (mapped !== undefined || !isIPv6(address)) return mapped ?? address;
-  const [head = '', tail] = address.replace(/%.*$/, '').toLowerCase().split('::');
+  const [unscoped = ''] = address.toLowerCase().split('%'); // without the zone of RFC 4007
+  const [head = '', tail] = unscoped.split('::');
   const groups = head === '' ? [] : head.split(':');
   const after = tail === undefined || tail === '' ? [] : tail.split(':');
   const zeros = tail === undefined ? [] : Array<string>(Math.max(0, 8 - groups.length - after.length)).fill('0');

@@ -9,9 +9,8 @@ const MIN_WITH_SECOND_FACTOR = 8;
 const MIN_OWN = 8;
 const MIN_DIFFERENT = 5;
 const PRODUCT = ['bjwt-ehr', 'bjwtehr'];
-/** What people put around a word: punctuation and spaces, and digits. */
-const PUNCTUATION = /^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu;
-const PADDING = /^[\P{L}]+|[\P{L}]+$/gu;
+/** People put punctuation and spaces around a word, and digits. */
+const LETTER_OR_DIGIT = /[\p{L}\p{N}]/u;
 /** Short numbers are common by chance: a random one may begin with one. */
 const LONG_NUMBER = 10;
 const LETTER = /\p{L}/u;
@@ -47,8 +46,15 @@ function faultOf(password: string, context: PasswordContext, common: ReadonlySet
     return `must have at least ${MIN_DIFFERENT} different characters that are no sequence`;
   if (isCommon(text, common)) return 'must not be a common password, also not doubled or with digits around it';
   const own = withoutWords(text, wordsOf(context));
-  if (own !== text && lengthOf(own.replace(PADDING, '')) < MIN_OWN) return 'must not be made of the user name, names or the hospital';
+  if (own !== text && lengthOf(between(own, LETTER)) < MIN_OWN) return 'must not be made of the user name, names or the hospital';
   return null;
+}
+
+/** From the first to the last character of this kind. */
+function between(text: string, kind: RegExp): string {
+  const points = [...text];
+  const first = points.findIndex((point) => kind.test(point));
+  return first < 0 ? '' : points.slice(first, points.findLastIndex((point) => kind.test(point)) + 1).join('');
 }
 
 function lengthOf(text: string): number {
@@ -68,7 +74,7 @@ function isCommon(text: string, common: ReadonlySet<string>): boolean {
   const isWord = (part: string) => common.has(part) && (LETTER.test(part) || part.length >= LONG_NUMBER);
   const isNothing = (part: string) => common.has(part) || !LETTER.test(part);
   const isPair = (one: string, other: string) => (isWord(one) && isNothing(other)) || (isNothing(one) && isWord(other));
-  const forms = [PUNCTUATION, PADDING, NOT_LETTERS].map((pattern) => unrepeated(text.replace(pattern, '')));
+  const forms = [between(text, LETTER_OR_DIGIT), between(text, LETTER), text.replace(NOT_LETTERS, '')].map(unrepeated);
   return forms.some((form) => common.has(form) || Array.from(form).some((_letter, at) => isPair(form.slice(0, at), form.slice(at))));
 }
 

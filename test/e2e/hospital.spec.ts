@@ -200,7 +200,7 @@ describe('R11 leaving', () => {
       ...more,
     });
 
-  test('R11 tokens end at once, the login is closed, history and dossier stay, drafts go to the successor', async () => {
+  test('R11 SEC-50 tokens end at once, the login is closed, history and dossier stay, drafts go to the successor', async () => {
     const { hospitalA, colleagueA, patientA } = world;
     const leaver = await addDoctor(world, hospitalA, 'Dr. Leaver');
     const sealed = await sealedDiagnosis(leaver, patientA.id, 'before leaving');

@@ -681,7 +681,7 @@ describe('R29 malicious input', () => {
     expect(Reflect.get({}, 'note')).toBeUndefined();
   });
 
-  test('R29 SQL, markup and paths in a text are stored as the text that they are; in an address they find nothing', async () => {
+  test('R29 SEC-67 SQL, markup and paths in a text are stored as the text that they are; in an address they find nothing', async () => {
     const [doctor, hospital] = [await as(world.doctorA), await as(world.hospitalA)];
     const texts = [
       `'; DROP TABLE record; --`,

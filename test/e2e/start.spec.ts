@@ -102,7 +102,7 @@ describe('R28 a fresh folder', () => {
     }
   });
 
-  test('R28 the set-up code is needed, works once, and there is no account before it', async () => {
+  test('R28 SEC-40 the set-up code is needed, works once, ends after a day, and there is no account before it', async () => {
     const app = await startTestApp();
     try {
       const body = { code: app.setupCode, name: 'F', username: 'founder', password: PASSWORD };

@@ -78,7 +78,7 @@ export class Walker {
       endOnFailure: false,
     });
     this.summary.operations.add(row.route);
-    if (!result.failed) return;
+    if (!result.failed || result.counterexample === null) return; // without an example its time was over before the first request
     const why = result.errorInstance instanceof Error ? result.errorInstance.message : String(result.errorInstance);
     const failure = `${name}: ${why}\n  ${JSON.stringify(result.counterexample)}\n  again: npm run fuzz -- --seed ${seed} --path ${result.counterexamplePath} --operation '${row.route}'`;
     this.summary.failures.push(failure);

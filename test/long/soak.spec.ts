@@ -1,4 +1,4 @@
-import { complaintsOf, soak } from './soak';
+import { complaintsOf, soak } from '../fuzz/soak';
 
 (process.platform === 'linux' ? test : test.skip)(
   'SEC-76 2,000 mixed hostile requests: the server lives, memory and open files stay flat',
