@@ -17,7 +17,7 @@ const esm = Object.keys(lock)
 module.exports = {
   testEnvironment: 'node',
   moduleFileExtensions: ['js', 'json', 'ts'],
-  testRegex: ['src/.*\\.spec\\.ts$', 'test/(?!long/).*\\.spec\\.ts$'],
+  testRegex: ['src/.*\\.spec\\.ts$', 'test/(?!long/|postgres/).*\\.spec\\.ts$'],
   setupFiles: ['<rootDir>/test/setup-env.ts'],
   transformIgnorePatterns: ['\\.cjs$', `^${__dirname}/node_modules/(?!(${esm.join('|')})/(?!node_modules/))`],
   transform: { '^.+\\.(ts|m?js)$': ['@swc/jest', require('./tools/swc-options.cjs')] },

@@ -14,8 +14,8 @@ const CONFLICTS = ['40001', '40P01', '23505'];
 const ATTEMPTS = 12;
 /** Any number that nobody else uses for an advisory lock in this database. */
 const RETRYING = 4_207_849_485;
-/** The longest import, which asks for each of its entries over the network. */
 const SOON = { headers: { 'retry-after': '1' } };
+/** The longest import, which asks for each of its entries over the network. */
 const UNIT_MS = 120_000;
 const MAX_RUNNING = 4096;
 

@@ -3,8 +3,6 @@ import { Client } from 'pg';
 
 /** Set by the global set-up of the PostgreSQL suites. */
 const ADMIN = 'TEST_POSTGRES';
-/** Whether this run is about PostgreSQL; else each test app has a SQLite file of its own. */
-export const onPostgres = process.env[ADMIN] !== undefined;
 
 /** Databases by data folder: an app that starts again on a folder finds its data again. */
 const names = new Map<string, string>();
