@@ -132,7 +132,7 @@ async function setUpCors(app: NestFastifyApplication, { http }: Config): Promise
   await app.register(cors, {
     origin: (origin, answer) => answer(null, origin !== undefined && http.corsOrigins.includes(origin) ? origin : false),
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    allowedHeaders: ['authorization', 'content-type', 'content-disposition', 'idempotency-key', 'if-match'],
+    allowedHeaders: ['authorization', 'content-type', 'content-disposition', 'idempotency-key', 'if-match', 'x-device-token'],
     exposedHeaders: ['content-disposition', 'etag', 'idempotency-replayed', 'retry-after', 'www-authenticate', 'x-request-id'],
     maxAge: 600,
     strictPreflight: false, // the answer of the strict one is no problem document

@@ -130,7 +130,7 @@ export class AuthController {
   @Roles('ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR')
   @Guessable()
   @DeviceHeader()
-  @Api('auth', 'Changes the own password, ends all other sessions and forgets all devices', null, {
+  @Api('auth', 'Changes the own password, ends all other sessions and forgets all other devices', null, {
     status: 204,
     problems: ['invalid_credentials', 'password_unacceptable', 'not_found'],
   })

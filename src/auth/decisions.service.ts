@@ -15,6 +15,7 @@ import { DevicesService } from './devices.service';
 import { FactorStore } from './factor-store';
 import { LockoutService } from './lockout.service';
 import { freshCode } from './one-time-code';
+import { RevocationsService } from './revocations.service';
 import { SessionsService } from './sessions.service';
 
 /** Told inside the transaction of a decision about an account. */
@@ -44,6 +45,7 @@ export class DecisionsService {
     private readonly store: AccountStore,
     private readonly accounts: AccountsService,
     private readonly sessions: SessionsService,
+    private readonly revocations: RevocationsService,
     private readonly devices: DevicesService,
     private readonly lockouts: LockoutService,
     private readonly factors: FactorStore,
@@ -151,6 +153,7 @@ export class DecisionsService {
 
   /** The account that the actor may decide about; everything else does not exist for the actor. */
   async deciding(tx: EntityManager, actor: Actor, id: string): Promise<AccountEntity> {
+    this.revocations.assertStillValid(actor);
     const account = await this.store.find(tx, 'id', id);
     const own = account?.hospitalId === actor.hospitalId && (account?.role === 'DOCTOR' || account?.role === 'PATIENT');
     if (!account || (actor.role !== 'ADMIN' && !own)) throw notFound();

@@ -85,9 +85,16 @@ export class DevicesService {
     });
   }
 
-  /** An account's password was changed or taken away: whoever knew it may have left a device behind. */
-  async forgetAll(tx: EntityManager, accountId: string): Promise<void> {
-    await this.drop(tx, await selectRows(tx, KnownDeviceEntity, 'accountId', [accountId]));
+  /**
+   * An account's password or factors were changed or taken away: whoever knew them may have left a device behind.
+   * @param keep the device on which the holder has just proved it, else strangers' guesses would now keep the holder out
+   */
+  async forgetAll(tx: EntityManager, accountId: string, keep: KnownDeviceEntity | null = null): Promise<void> {
+    const devices = await selectRows(tx, KnownDeviceEntity, 'accountId', [accountId]);
+    await this.drop(
+      tx,
+      devices.filter(({ id }) => id !== keep?.id),
+    );
   }
 
   async drop(tx: EntityManager, devices: readonly KnownDeviceEntity[]): Promise<void> {

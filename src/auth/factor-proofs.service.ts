@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import type { EntityManager } from 'typeorm';
 import { AuditService } from '../audit/audit.service';
 import { Clock } from '../common/clock';
-import { ApiError } from '../common/errors';
 import { BlindIndex } from '../crypto/blind-index';
 import { KeyRing } from '../crypto/key-ring.service';
 import { Database } from '../database/database';
@@ -38,8 +37,7 @@ export class FactorProofs {
 
   /** What somebody whose password is right is asked for next; null when there is no second factor. */
   async ask(tx: EntityManager, account: AccountEntity, replaces: string | null, requestId: string): Promise<SecondFactorResponse | null> {
-    const factors = await this.store.confirmed(tx, account.id);
-    if (factors.length !== account.factors) throw new ApiError('integrity_error', 'The second factors of an account were altered');
+    const factors = await this.store.of(tx, account);
     if (factors.length === 0) return null;
     const mfaToken = `mfa_${randomBytes(32).toString('base64url')}`;
     const challenge = newChallenge();

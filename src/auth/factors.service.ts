@@ -11,8 +11,10 @@ import { KeyRing } from '../crypto/key-ring.service';
 import type { Vault } from '../crypto/vault';
 import { Database } from '../database/database';
 import { insertRow, updateRows } from '../database/rows';
+import type { AccountEntity } from './account.entity';
 import { AccountStore } from './account-store';
 import { accountSubject } from './accounts.service';
+import { DevicesService } from './devices.service';
 import type { AddKeyDto, FactorResponse, FactorsResponse, KeyCreationOptions, RecoveryCodesResponse, TotpSeedResponse } from './factor.dto';
 import { FactorProofs } from './factor-proofs.service';
 import { FactorStore } from './factor-store';
@@ -37,6 +39,7 @@ export class FactorsService {
     private readonly proofs: FactorProofs,
     private readonly webauthn: WebauthnService,
     private readonly sessions: SessionsService,
+    private readonly devices: DevicesService,
     private readonly keyRing: KeyRing,
     private readonly audit: AuditService,
     private readonly clock: Clock,
@@ -57,7 +60,7 @@ export class FactorsService {
     const { vault, username } = await this.holder(actor);
     const secret = newSeed();
     await this.database.transaction(async (tx) => {
-      await this.assertRoom(tx, actor.id, 'totp');
+      await this.assertRoom(tx, await this.current(tx, actor), 'totp');
       const previous = await this.store.unconfirmed(tx, actor.id);
       if (previous) await tx.getRepository(SecondFactorEntity).delete({ id: previous.id });
       const row = this.newRow(actor.id, 'totp', (id) => vault.seal('second_factor.secret', id, Buffer.from(secret, 'latin1')));
@@ -70,6 +73,7 @@ export class FactorsService {
   async confirmTotp(actor: Actor, code: string): Promise<FactorResponse> {
     const { vault } = await this.holder(actor);
     return this.database.transaction(async (tx) => {
+      const account = await this.current(tx, actor);
       const row = await this.store.unconfirmed(tx, actor.id);
       const now = this.clock.now();
       if (!row || now - row.createdAt > PENDING_MS) throw notFound();
@@ -78,7 +82,7 @@ export class FactorsService {
       if (counter === null) throw new ApiError('invalid_second_factor');
       const changes = { counter, confirmedAt: now };
       await updateRows<SecondFactorEntity>(tx, SecondFactorEntity, { id: row.id }, changes);
-      await this.changed(tx, actor, 'factor.add', row);
+      await this.changed(tx, actor, account, 'factor.add', row);
       return toResponse({ ...row, ...changes });
     });
   }
@@ -89,7 +93,7 @@ export class FactorsService {
     const challenge = newChallenge();
     const { id: accountId, sessionId } = actor;
     const existing = await this.database.transaction(async (tx) => {
-      await this.assertRoom(tx, accountId, 'webauthn');
+      await this.assertRoom(tx, await this.current(tx, actor), 'webauthn');
       await this.pendings.add(tx, challenge.toString('base64url'), { purpose: 'register', accountId, sessionId, challenge });
       await this.note(tx, actor, 'factor.enrol', { id: accountId, kind: 'webauthn' });
       return this.store.confirmed(tx, accountId);
@@ -107,25 +111,29 @@ export class FactorsService {
     if (!isOwn || !key) throw new ApiError('invalid_key');
     return this.database.transaction(async (tx) => {
       if (!(await this.pendings.spend(tx, pending))) throw new ApiError('invalid_key');
-      await this.assertRoom(tx, actor.id, 'webauthn');
+      const account = await this.current(tx, actor);
+      await this.assertRoom(tx, account, 'webauthn');
       const { credentialId, counter } = key;
       if (await tx.getRepository(SecondFactorEntity).existsBy({ credentialId })) throw new ApiError('already_exists');
       const made = this.newRow(actor.id, 'webauthn', (id) => vault.seal('second_factor.secret', id, key.publicKey));
       const row = { ...made, counter, credentialId, confirmedAt: made.createdAt };
       await insertRow(tx, SecondFactorEntity, row);
-      await this.changed(tx, actor, 'factor.add', row);
+      await this.changed(tx, actor, account, 'factor.add', row);
       return toResponse(row);
     });
   }
 
   async remove(actor: Actor, id: string): Promise<void> {
     await this.database.transaction(async (tx) => {
-      const factors = await this.store.confirmed(tx, actor.id);
+      const account = await this.current(tx, actor);
+      const factors = await this.store.of(tx, account);
       const row = factors.find((factor) => factor.id === id);
       if (!row) throw notFound();
       if (factors.length === 1) await this.store.forget(tx, actor.id);
       else await tx.getRepository(SecondFactorEntity).delete({ id });
-      await this.changed(tx, actor, 'factor.remove', row);
+      await this.changed(tx, actor, account, 'factor.remove', row);
+      // Where the policy asks for one, a session that proved it does not outlive it.
+      if (factors.length === 1 && this.config.login.secondFactorRoles.includes(actor.role)) await this.sessions.endAll(tx, actor.id);
     });
   }
 
@@ -133,11 +141,12 @@ export class FactorsService {
   async recoveryCodes(actor: Actor): Promise<RecoveryCodesResponse> {
     const codes = Array.from({ length: RECOVERY_CODES }, newCode);
     await this.database.transaction(async (tx) => {
-      if ((await this.store.confirmed(tx, actor.id)).length === 0) throw new ApiError('conflict', 'Add a second factor first');
+      const account = await this.current(tx, actor);
+      if (account.factors === 0) throw new ApiError('conflict', 'Add a second factor first');
       await tx.getRepository(RecoveryCodeEntity).delete({ accountId: actor.id });
       for (const code of codes)
         await insertRow(tx, RecoveryCodeEntity, { hash: this.proofs.recoveryHash(actor.id, code), accountId: actor.id });
-      await this.changed(tx, actor, 'factor.codes', { id: actor.id, kind: 'recovery' });
+      await this.changed(tx, actor, account, 'factor.codes', { id: actor.id, kind: 'recovery' });
     });
     return { codes };
   }
@@ -149,8 +158,15 @@ export class FactorsService {
     return { vault, username: vault.open('account.username', account.id, account.username) };
   }
 
-  private async assertRoom(tx: EntityManager, accountId: string, kind: 'totp' | 'webauthn'): Promise<void> {
-    const factors = await this.store.confirmed(tx, accountId);
+  /** The account as it is now. A request whose session ended while it waited changes nothing any more. */
+  private async current(tx: EntityManager, actor: Actor): Promise<AccountEntity> {
+    const account = await this.accounts.find(tx, 'id', actor.id);
+    if (!account || !(await this.sessions.isOpen(tx, actor))) throw new ApiError('unauthenticated');
+    return account;
+  }
+
+  private async assertRoom(tx: EntityManager, account: AccountEntity, kind: 'totp' | 'webauthn'): Promise<void> {
+    const factors = await this.store.of(tx, account);
     if (kind === 'totp' && factors.some((factor) => factor.kind === kind))
       throw new ApiError('conflict', 'Remove the other code app first');
     if (factors.length >= MAX_FACTORS) throw new ApiError('conflict', `At most ${MAX_FACTORS} second factors`);
@@ -163,10 +179,15 @@ export class FactorsService {
   }
 
   /** Whoever had the account open elsewhere proves it again, and with the new factor. */
-  private async changed(tx: EntityManager, actor: Actor, action: SystemAction, factor: { id: string; kind: string }): Promise<void> {
-    const account = await this.accounts.find(tx, 'id', actor.id);
-    if (!account) throw notFound();
+  private async changed(
+    tx: EntityManager,
+    actor: Actor,
+    account: AccountEntity,
+    action: SystemAction,
+    factor: { id: string; kind: string },
+  ): Promise<void> {
     await this.accounts.update(tx, account, { factors: (await this.store.confirmed(tx, actor.id)).length });
+    await this.devices.forgetAll(tx, actor.id);
     await this.sessions.endOthers(tx, actor.id, actor.sessionId);
     await this.note(tx, actor, action, factor);
   }

@@ -140,7 +140,7 @@ export class LoginService {
       await this.store.update(tx, attempt.account, { password });
       await this.lockouts.clear(tx, attempt);
       await this.sessions.endOthers(tx, actor.id, actor.sessionId);
-      await this.devices.forgetAll(tx, actor.id);
+      await this.devices.forgetAll(tx, actor.id, attempt.device);
       await this.audit.append(tx, {
         action: 'password.change',
         outcome: 'ok',

@@ -28,7 +28,7 @@ export class RateGuard implements CanActivate {
   /** Who is signed in counts for the account, wherever the requests come from; others for their address, and so does the first use of each token. */
   pass(request: FastifyRequest): void {
     const token = bearerToken(request);
-    const holder = token === null ? undefined : this.tokens.holderOf(token);
+    const holder = token === null ? undefined : this.tokens.holderOf(token, request.id);
     const client = holder === undefined ? `address ${clientNetwork(request.ip)}` : `account ${holder}`;
     this.limits.pass(client, this.config.http.requestsPerMinute);
   }

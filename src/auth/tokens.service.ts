@@ -4,6 +4,7 @@ import { createHash, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { type Acr, ACRS, type Actor, type Role, ROLES } from '../common/actor';
 import { Clock } from '../common/clock';
+import { ApiError } from '../common/errors';
 import { isId, newId } from '../common/ids';
 import { CONFIG, type Config } from '../config/config';
 import { ROOT_KEYS, type RootKeys } from '../crypto/root-keys';
@@ -101,9 +102,14 @@ export class TokensService {
     return hit && this.keys.tokenKeys.verifying(hit.kid, this.clock.now()) && this.actorOf(hit.claims, requestId);
   }
 
-  /** Whose token this is, when it was verified before; whether it is still good is not asked. */
-  holderOf(token: string): string | undefined {
-    return this.verified.get(digest(token))?.claims.sub;
+  /** Whose token this is, when it was verified before and is still good: a dead one must not use up what its holder may ask. */
+  holderOf(token: string, requestId: string): string | undefined {
+    try {
+      return this.remembered(token, requestId)?.id;
+    } catch (error) {
+      if (error instanceof ApiError) return undefined; // it cannot be told now: the guard says so
+      throw error;
+    }
   }
 
   /** Whether the guard will let this token through, asked before a large body is read. @throws ApiError `unavailable` as the guard does */

@@ -34,16 +34,25 @@ export function rotateTokenKey(store: KeyStore, now: number, { leadMs, overlapMs
  * @throws CryptoError `token_key_missing` when nothing could sign afterwards, or there is no such key
  */
 export function retireTokenKeys(store: KeyStore, now: number, kid?: string): string[] {
+  const { stay, gone } = parted(store, now, kid);
+  // The plan first: a file that it does not name signs nothing, and is gone a moment later.
+  writePlan(store.folder, stay);
+  for (const ended of gone) store.remove(tokenFile(ended));
+  return gone;
+}
+
+/** What `retireTokenKeys` would remove; changes nothing. @throws CryptoError as it does */
+export function endedTokenKeys(store: KeyStore, now: number, kid?: string): string[] {
+  return parted(store, now, kid).gone;
+}
+
+function parted(store: KeyStore, now: number, kid: string | undefined): { stay: Term[]; gone: string[] } {
   const terms = termsOf(store, now);
   if (kid !== undefined && !terms.some((term) => term.kid === kid)) throw new CryptoError('token_key_missing');
   const hasEnded = (term: Term) => term.kid === kid || (term.verifiesUntil !== null && term.verifiesUntil <= now);
   const stay = terms.filter((term) => !hasEnded(term));
   if (!stay.some(({ signsFrom }) => signsFrom <= now)) throw new CryptoError('token_key_missing');
-  // The plan first: a file that it does not name signs nothing, and is gone a moment later.
-  writePlan(store.folder, stay);
-  const gone = terms.filter(hasEnded).map((term) => term.kid);
-  for (const ended of gone) store.remove(tokenFile(ended));
-  return gone;
+  return { stay, gone: terms.filter(hasEnded).map((term) => term.kid) };
 }
 
 const termsOf = (store: KeyStore, now: number): Term[] =>

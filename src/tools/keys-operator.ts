@@ -10,7 +10,7 @@ import { KekRotation, kekStates } from '../crypto/kek-rotation';
 import { openKeyStore } from '../crypto/open-root-keys';
 import type { RootKeys } from '../crypto/root-keys';
 import { TokenKeys } from '../crypto/token-keys';
-import { retireTokenKeys, rotateTokenKey, type RotationTimes } from '../crypto/token-rotation';
+import { endedTokenKeys, retireTokenKeys, rotateTokenKey, type RotationTimes } from '../crypto/token-rotation';
 import { Database, type DataSources } from '../database/database';
 import { assertDatabase, OperatorError } from './operator';
 
@@ -124,26 +124,29 @@ export function tokenStatus(config: Config, tell: Tell): void {
     tell(`${kid}  ${state}  signs from ${timeOf(signsFrom)}  verifies until ${isoTimeOrNull(verifiesUntil) ?? 'it has a successor'}`);
 }
 
+/*
+ * Files cannot be part of a transaction. So the act is on the trail first: one without its effect can be explained and repeated, an effect without its row
+ * cannot.
+ */
+
 /** Publishes a new key for access tokens; running servers follow within a second. */
 export function rotateToken(config: Config, times: RotationTimes, tell: Tell): Promise<void> {
-  return atWork(config, ({ database, note }) =>
-    database.transaction(async (tx) => {
-      await note(tx, { action: 'key.rotate', kind: 'token' });
-      const { kid, signsFrom } = rotateTokenKey(openKeyStore(config), Date.now(), times);
-      tell(`${kid} is published and signs from ${isoTime(signsFrom)}; former keys verify until ${isoTime(signsFrom + times.overlapMs)}`);
-    }),
-  );
+  return atWork(config, async ({ database, note }) => {
+    await database.transaction((tx) => note(tx, { action: 'key.rotate', kind: 'token' }));
+    const { kid, signsFrom } = rotateTokenKey(openKeyStore(config), Date.now(), times);
+    tell(`${kid} is published and signs from ${isoTime(signsFrom)}; former keys verify until ${isoTime(signsFrom + times.overlapMs)}`);
+  });
 }
 
 /** Removes the token keys that have ended; with a kid, that one at once. */
 export function retireToken(config: Config, kid: string | undefined, tell: Tell): Promise<void> {
-  return atWork(config, ({ database, note }) =>
-    database.transaction(async (tx) => {
-      const gone = retireTokenKeys(openKeyStore(config), Date.now(), kid);
-      if (gone.length > 0) await note(tx, { action: 'key.retire', kind: 'token', count: gone.length });
-      tell(gone.length === 0 ? 'No key has ended.' : `Removed: ${gone.join(', ')}`);
-    }),
-  );
+  return atWork(config, async ({ database, note }) => {
+    const [store, now] = [openKeyStore(config), Date.now()];
+    const count = endedTokenKeys(store, now, kid).length;
+    if (count === 0) return tell('No key has ended.');
+    await database.transaction((tx) => note(tx, { action: 'key.retire', kind: 'token', count }));
+    tell(`Removed: ${retireTokenKeys(store, now, kid).join(', ')}`);
+  });
 }
 
 const timeOf = (ms: number): string => (ms === Number.MAX_SAFE_INTEGER ? 'never (no plan names it)' : isoTime(ms));

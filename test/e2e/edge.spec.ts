@@ -195,7 +195,8 @@ describe('SEC-69 CORS lets in the origins that are named, letter for letter', ()
     const before = await preflight(origin);
     expect(before.status).toBe(204);
     expect(before.headers.get('access-control-allow-methods')).toBe('GET, POST, PUT, PATCH, DELETE');
-    expect(before.headers.get('access-control-allow-headers')).toContain('authorization');
+    for (const name of ['authorization', 'x-device-token', 'idempotency-key', 'if-match'])
+      expect(before.headers.get('access-control-allow-headers')).toContain(name);
     for (const answer of [
       before,
       await raw({ path: '/api/v1/hospitals', headers: { origin } }),
