@@ -1,5 +1,16 @@
 import { createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CryptoError, type CryptoErrorCode } from './crypto-error';
@@ -122,6 +133,7 @@ describe('key files', () => {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const newer = join(dir, `token-${thumbprint(privateKey)}.pem`);
     writeFileSync(newer, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 });
+    utimesSync(newer, new Date(), new Date(Date.now() + 100)); // file times are coarse: both may be of one tick
     const { tokenKeys } = loadKeyFiles(dir, { create: false });
     expect(tokenKeys.signing(Date.now() + 1000).kid).toBe(thumbprint(privateKey));
     expect(tokenKeys.published(Date.now())).toHaveLength(2);
