@@ -21,8 +21,8 @@ export class TotpCodeDto {
   code!: string;
 }
 
-/** Of the PublicKeyCredential that `navigator.credentials.create()` gave, each as base64url. */
-export class AddKeyDto {
+/** What a PublicKeyCredential says in either ceremony, each as base64url. */
+class CredentialDto {
   /** @example "pYdG8n0cXqv1mWm3kqU9rQ" */
   @IsString()
   @Matches(BASE64URL)
@@ -33,26 +33,18 @@ export class AddKeyDto {
   @Matches(BASE64URL)
   @MaxLength(4096)
   clientDataJSON!: string;
+}
 
+/** Of the PublicKeyCredential that `navigator.credentials.create()` gave. */
+export class AddKeyDto extends CredentialDto {
   @IsString()
   @Matches(BASE64URL)
   @MaxLength(16_384)
   attestationObject!: string;
 }
 
-/** Of the PublicKeyCredential that `navigator.credentials.get()` gave, each as base64url. */
-export class AssertionDto {
-  /** @example "pYdG8n0cXqv1mWm3kqU9rQ" */
-  @IsString()
-  @Matches(BASE64URL)
-  @MaxLength(1400)
-  id!: string;
-
-  @IsString()
-  @Matches(BASE64URL)
-  @MaxLength(4096)
-  clientDataJSON!: string;
-
+/** Of the PublicKeyCredential that `navigator.credentials.get()` gave. */
+export class AssertionDto extends CredentialDto {
   @IsString()
   @Matches(BASE64URL)
   @MaxLength(4096)

@@ -5,7 +5,7 @@ import { ApiError } from '../common/errors';
 import { describeError, LOGS, type Logs } from '../common/logger';
 import { BlindIndex } from '../crypto/blind-index';
 import { Database } from '../database/database';
-import { queryRows } from '../database/rows';
+import { queryRows } from '../database/dialect';
 
 const MINUTE_MS = 60_000;
 const SHARE_MS = 1_000;

@@ -51,17 +51,13 @@ function postgresStore(env: Env): PostgresStore | null {
   const url = env['DATABASE_URL'] ?? '';
   if (url === '') return null;
   if (!/^postgres(ql)?:\/\//.test(url)) throw new ConfigError('DATABASE_URL', 'must begin with postgres://');
-  const file = env['DATABASE_PASSWORD_FILE'] ?? '';
-  return {
-    url,
-    password: file === '' ? null : secretFrom('DATABASE_PASSWORD_FILE', file),
-    poolSize: integer(env, 'DATABASE_POOL', 10, 2, 200),
-  };
+  return { url, password: secretFrom(env, 'DATABASE_PASSWORD_FILE'), poolSize: integer(env, 'DATABASE_POOL', 10, 2, 200) };
 }
 
-function secretFrom(name: string, file: string): string {
+function secretFrom(env: Env, name: string): string | null {
+  const file = path(env, name);
   try {
-    return readFileSync(file, 'utf8').trimEnd();
+    return file === null ? null : readFileSync(file, 'utf8').trimEnd();
   } catch {
     throw new ConfigError(name, 'must name a file that can be read');
   }

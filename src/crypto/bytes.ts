@@ -1,4 +1,4 @@
-import { hkdfSync, type KeyObject } from 'node:crypto';
+import { hkdfSync, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { CryptoError } from './crypto-error';
 
 /**
@@ -32,4 +32,9 @@ export function assertContext(parts: readonly string[]): void {
 /** HKDF-SHA-256 (RFC 5869). `length` in bytes, at most 8160; above that node:crypto throws. */
 export function hkdfSha256(key: KeyObject | Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Buffer {
   return Buffer.from(hkdfSync('sha256', key, salt, info, length));
+}
+
+/** In a time that tells nothing of the bytes. */
+export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && timingSafeEqual(one, other);
 }

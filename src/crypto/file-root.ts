@@ -1,4 +1,5 @@
-import { createHmac, timingSafeEqual, type KeyObject } from 'node:crypto';
+import { createHmac, type KeyObject } from 'node:crypto';
+import { sameBytes } from './bytes';
 import { DataKey } from './data-key';
 import { KeyWrapper } from './key-wrap';
 import type { Root } from './root-keys';
@@ -6,10 +7,6 @@ import type { Root } from './root-keys';
 /** HMAC of a constant: it tells a 256-bit key from others and says nothing about it. */
 export function hmacCheck(key: KeyObject, name: string): Buffer {
   return createHmac('sha256', key).update(`ehr/key-check/v1/${name}`).digest();
-}
-
-export function sameBytes(one: Buffer, other: Buffer): boolean {
-  return one.length === other.length && timingSafeEqual(one, other);
 }
 
 /** A root in this process's memory, from `root.key`. */

@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
+import { sameBytes } from './bytes';
 import { CryptoError } from './crypto-error';
-import { hmacCheck, sameBytes } from './file-root';
+import { hmacCheck } from './file-root';
 import { KeyCheckRow } from './key-check.entity';
 import type { DataRoots } from './root-keys';
 

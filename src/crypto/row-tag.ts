@@ -1,5 +1,5 @@
-import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
-import { hkdfSha256, lengthPrefixed } from './bytes';
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { hkdfSha256, lengthPrefixed, sameBytes } from './bytes';
 import { CryptoError } from './crypto-error';
 import { DataKey, KEY_BYTES } from './data-key';
 import { type Binding, openBound, sealBound } from './envelope';
@@ -76,7 +76,7 @@ export function addToSum(sums: RowSums, table: string, value: bigint): void {
 }
 
 export function isSameTag(stored: unknown, expected: Buffer): boolean {
-  return stored instanceof Uint8Array && stored.length === expected.length && timingSafeEqual(stored, expected);
+  return stored instanceof Uint8Array && sameBytes(stored, expected);
 }
 
 /** The first byte says which type it is, so that 5 and '5' differ. */

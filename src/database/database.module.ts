@@ -1,12 +1,10 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { KeyRing } from '../crypto/key-ring.service';
+import { ADVISORY } from './advisory-locks';
 import { whileBusy } from './busy';
 import { Database, type DataSources } from './database';
 import { withBytea } from './postgres-options';
-
-/** Any number that nobody else uses for an advisory lock in this database. */
-const MIGRATING = 4_207_849_484;
 
 /** Opens both connections and brings the schema up to date. The options come from ormconfig.ts, which knows every entity. */
 export async function openDataSources(writerOptions: DataSourceOptions, readerOptions: DataSourceOptions): Promise<DataSources> {
@@ -33,10 +31,10 @@ async function migrate(writer: DataSource): Promise<void> {
   if (writer.options.type !== 'postgres') return void (await writer.runMigrations());
   const runner = writer.createQueryRunner();
   try {
-    await runner.query('SELECT pg_advisory_lock($1)', [MIGRATING]);
+    await runner.query('SELECT pg_advisory_lock($1)', [ADVISORY.migrating]);
     await writer.runMigrations();
   } finally {
-    await runner.query('SELECT pg_advisory_unlock($1)', [MIGRATING]);
+    await runner.query('SELECT pg_advisory_unlock($1)', [ADVISORY.migrating]);
     await runner.release();
   }
 }

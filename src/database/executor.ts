@@ -1,5 +1,8 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 
+/** For refusals that will pass: headers of the answer. */
+export const SOON = { headers: { 'retry-after': '1' } } as const;
+
 /** A unit of work: uses only the manager that it is given and awaits nothing slow. */
 export type Work<T> = (tx: EntityManager) => Promise<T>;
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Client, type ClientConfig } from 'pg';
+import { ADVISORY } from './advisory-locks';
 
 /** What processes on one database tell each other. Told again it must do no harm, and it may be lost: who needs to know looks for itself too, if later. */
 export type News =
@@ -34,8 +35,6 @@ export class NoPeers implements Peers {
 }
 
 const CHANNEL = 'bjwt_ehr';
-/** Any number that nobody else uses for an advisory lock in this database. */
-const LEADING = 4_207_849_486;
 
 /**
  * PostgreSQL: a connection of its own that listens (`LISTEN`) and holds the leader's advisory lock. When it breaks, leadership is over, for the lock went
@@ -56,7 +55,7 @@ export class PostgresPeers implements Peers {
   async leads(): Promise<boolean> {
     const client = await this.connection();
     if (this.leading === client) return true;
-    const answer = await client.query<{ led: boolean }>('SELECT pg_try_advisory_lock($1) AS led', [LEADING]);
+    const answer = await client.query<{ led: boolean }>('SELECT pg_try_advisory_lock($1) AS led', [ADVISORY.leading]);
     if (answer.rows[0]?.led === true) this.leading = client;
     return this.leading === client;
   }

@@ -3,8 +3,9 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import { ApiError } from '../common/errors';
 import { OneAtATime } from '../common/one-at-a-time';
 import { errorCode } from './busy';
-import { type Executor, RunAgain, runEffect, type Work } from './executor';
-import { unitRunner } from './unit-runner';
+import { ADVISORY } from './advisory-locks';
+import { type Executor, RunAgain, runEffect, SOON, type Work } from './executor';
+import { inTime } from './unit-runner';
 
 /**
  * serialization_failure, deadlock_detected, unique_violation: the unit did nothing, and can run again. The last one is what PostgreSQL says to the second of
@@ -12,9 +13,6 @@ import { unitRunner } from './unit-runner';
  */
 const CONFLICTS = ['40001', '40P01', '23505'];
 const ATTEMPTS = 12;
-/** Any number that nobody else uses for an advisory lock in this database. */
-const RETRYING = 4_207_849_485;
-const SOON = { headers: { 'retry-after': '1' } };
 /** The longest import, which asks for each of its entries over the network. */
 const UNIT_MS = 120_000;
 const MAX_RUNNING = 4096;
@@ -80,7 +78,7 @@ export class PooledExecutor implements Executor {
   private async alone<T>(work: Work<T>): Promise<T> {
     const lane = this.source.createQueryRunner();
     try {
-      await lane.query('SELECT pg_advisory_lock($1)', [RETRYING]);
+      await lane.query('SELECT pg_advisory_lock($1)', [ADVISORY.retrying]);
       for (let attempt = 1; ; attempt += 1) {
         try {
           return await this.attempt(work);
@@ -91,7 +89,7 @@ export class PooledExecutor implements Executor {
         }
       }
     } finally {
-      await lane.query('SELECT pg_advisory_unlock($1)', [RETRYING]).catch(() => undefined);
+      await lane.query('SELECT pg_advisory_unlock($1)', [ADVISORY.retrying]).catch(() => undefined);
       await lane.release();
     }
   }
@@ -101,7 +99,7 @@ export class PooledExecutor implements Executor {
     const unit: Unit = { effects: [] };
     try {
       await runner.startTransaction('SERIALIZABLE');
-      const value = await this.units.run(unit, () => inTime(runner, work));
+      const value = await this.units.run(unit, () => inTime(runner, work, UNIT_MS));
       await runner.commitTransaction();
       for (const effect of unit.effects) runEffect(effect);
       return value;
@@ -111,20 +109,5 @@ export class PooledExecutor implements Executor {
     } finally {
       await runner.release();
     }
-  }
-}
-
-/** A unit that hangs would keep its connection and its locks: it is refused like one that throws, and whatever it does later reaches no transaction. */
-async function inTime<T>(runner: QueryRunner, work: Work<T>): Promise<T> {
-  const { manager, close } = unitRunner(runner);
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new ApiError('unavailable', 'The write took too long', SOON)), UNIT_MS);
-  });
-  try {
-    return await Promise.race([work(manager), late]);
-  } finally {
-    clearTimeout(timer);
-    close();
   }
 }

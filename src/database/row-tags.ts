@@ -3,6 +3,7 @@ import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata.js';
 import { BINARY_COLUMN } from '../crypto/column-types';
 import { CryptoError } from '../crypto/crypto-error';
 import { addToSum, type CellValue, isSameTag, type RowTagger } from '../crypto/row-tag';
+import { queryRows } from './dialect';
 
 const TAG = 'rowTag';
 const MAX_SAID = 10_000;
@@ -125,8 +126,7 @@ export async function countRows(
   };
   for (const tag of removed) add(tag, -1n);
   for (const tag of added) add(tag, 1n);
-  const place = tx.dataSource.driver.createParameter('sums', 0);
-  await tx.query(`UPDATE "row_set" SET "sums" = ${place} WHERE "id" = 1`, [tagger.sealSums(sums)]);
+  await queryRows(tx, 'UPDATE "row_set" SET "sums" = ? WHERE "id" = 1', [tagger.sealSums(sums)]);
 }
 
 /** The primary key as text, no longer than an id. */

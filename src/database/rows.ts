@@ -9,22 +9,6 @@ import { assertGenuine, countRows, isGenuine, newTag, tagColumn } from './row-ta
  */
 const inserts = new WeakMap<EntityMetadata, { readonly text: string; readonly columns: readonly ColumnMetadata[] }>();
 
-type Dialect = 'sqlite' | 'postgres';
-
-export function dialectOf({ dataSource }: EntityManager): Dialect {
-  return dataSource.options.type === 'postgres' ? 'postgres' : 'sqlite';
-}
-
-/** Rows of a statement with a question mark for each value, and no other: PostgreSQL wants its places numbered. */
-export function queryRows<T>(manager: EntityManager, text: string, values: readonly unknown[]): Promise<T[]> {
-  if (dialectOf(manager) === 'sqlite') return manager.query<T[]>(text, [...values]);
-  let place = 0;
-  return manager.query<T[]>(
-    text.replace(/\?/g, () => `$${++place}`),
-    [...values],
-  );
-}
-
 function runnerOf(tx: EntityManager): QueryRunner {
   if (!tx.queryRunner?.isTransactionActive) throw new Error('rows are written inside a transaction');
   return tx.queryRunner;

@@ -2,8 +2,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { QueryRunner } from 'typeorm';
 import { ApiError } from '../common/errors';
 import { isBusy, PATIENCE_MS, whileBusy } from './busy';
-import { type Executor, RunAgain, runEffect, type Work } from './executor';
-import { unitRunner } from './unit-runner';
+import { type Executor, RunAgain, runEffect, SOON, type Work } from './executor';
+import { inTime } from './unit-runner';
 
 /** What must run while no transaction is open. */
 export type Upkeep = (runner: QueryRunner) => Promise<void>;
@@ -19,7 +19,6 @@ const MAX_BATCH = 64;
 const MAX_WAITING = 4096;
 /** The longest import takes a few seconds. */
 const UNIT_MS = 30_000;
-const AGAIN = { headers: { 'retry-after': '1' } };
 
 /**
  * Runs units of work one after another on one connection, with group commit: the units that wait are run in one transaction, each in its own
@@ -49,7 +48,7 @@ export class SerialExecutor implements Executor {
 
   /** Queues a unit; resolves with its value after the commit is durable. */
   run<T>(work: Work<T>): Promise<T> {
-    if (this.waiting.length >= MAX_WAITING) return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', AGAIN));
+    if (this.waiting.length >= MAX_WAITING) return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', SOON));
     return new Promise<T>((resolve, reject) => {
       this.waiting.push({ work, effects: [], resolve: resolve, reject });
       this.draining ??= this.drain();
@@ -93,7 +92,7 @@ export class SerialExecutor implements Executor {
       await this.runner.commitTransaction();
     } catch (error) {
       await this.abandon();
-      const reason = isBusy(error) ? new ApiError('unavailable', 'Another process keeps the database', AGAIN) : error;
+      const reason = isBusy(error) ? new ApiError('unavailable', 'Another process keeps the database', SOON) : error;
       for (const unit of batch) unit.reject(reason);
       return;
     }
@@ -105,7 +104,7 @@ export class SerialExecutor implements Executor {
     await this.runner.startTransaction();
     this.current = unit;
     try {
-      const value = await this.inTime(unit.work);
+      const value = await inTime(this.runner, unit.work, this.limits.unitMs);
       await this.runner.commitTransaction();
       return () => {
         for (const effect of unit.effects) runEffect(effect);
@@ -114,28 +113,9 @@ export class SerialExecutor implements Executor {
     } catch (error) {
       await this.runner.rollbackTransaction();
       unit.effects.length = 0;
-      return error instanceof RunAgain && !isAgain ? this.runUnit(unit, true) : () => unit.reject(error);
+      return error instanceof RunAgain && !isAgain ? await this.runUnit(unit, true) : () => unit.reject(error);
     } finally {
       this.current = undefined;
-    }
-  }
-
-  /** A unit that hangs would stop every write: it is refused like one that throws, and whatever it does later reaches no transaction. */
-  private async inTime<T>(work: Work<T>): Promise<T> {
-    const { manager, close } = unitRunner(this.runner);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        close();
-        process.emitWarning(`A unit of work did not end within ${this.limits.unitMs} ms and was rolled back`);
-        reject(new ApiError('unavailable', 'The write took too long', AGAIN));
-      }, this.limits.unitMs);
-    });
-    try {
-      return await Promise.race([work(manager), late]);
-    } finally {
-      clearTimeout(timer);
-      close();
     }
   }
 

@@ -1,6 +1,7 @@
 import type { DataSource, EntityManager, EntityMetadata, ObjectLiteral } from 'typeorm';
 import { CryptoError } from '../crypto/crypto-error';
 import { addToSum, isSameTag, type RowSums, type RowTagger } from '../crypto/row-tag';
+import { queryRows } from './dialect';
 import { isCounted, rowId, tagColumn, tagFor } from './row-tags';
 
 const PAGE = 500;
@@ -77,8 +78,7 @@ export async function tagExistingRows(tx: EntityManager, tagger: RowTagger): Pro
         await tx.update(metadata.target, keyOf(metadata, row), { rowTag: tag });
         if (isCounted(metadata)) addToSum(sums, metadata.tableName, tagger.summand(tag));
       }
-  const place = tx.dataSource.driver.createParameter('sums', 0);
-  await tx.query(`INSERT INTO "row_set" ("id", "sums") VALUES (1, ${place})`, [tagger.sealSums(sums)]);
+  await queryRows(tx, 'INSERT INTO "row_set" ("id", "sums") VALUES (1, ?)', [tagger.sealSums(sums)]);
 }
 
 /** The tables whose rows carry a tag. */

@@ -1,8 +1,9 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 import { ApiError } from '../common/errors';
+import { SOON, type Work } from './executor';
 
 /** One unit's own way to the one connection: it can be closed without closing the connection. */
-export interface UnitRunner {
+interface UnitRunner {
   readonly manager: EntityManager;
   /** From now on every statement of the unit is refused. */
   readonly close: () => void;
@@ -13,7 +14,7 @@ export interface UnitRunner {
  * Each unit therefore gets an object that inherits the runner: what it counts (nested savepoints) it counts for itself, and its statements pass
  * a gate. A statement of better-sqlite3 runs in the turn in which it was called, so none is half done when a timer closes the gate.
  */
-export function unitRunner(runner: QueryRunner): UnitRunner {
+function unitRunner(runner: QueryRunner): UnitRunner {
   let open = true;
   const own = Object.create(runner) as QueryRunner & { manager: EntityManager };
   const query = runner.query.bind(own) as (...rest: unknown[]) => Promise<unknown>;
@@ -26,4 +27,26 @@ export function unitRunner(runner: QueryRunner): UnitRunner {
       open = false;
     },
   };
+}
+
+/**
+ * Runs a unit that may take so long. One that hangs would stop every write, or keep its connection and its locks: it is refused like one that throws, and
+ * whatever it does later reaches no transaction.
+ */
+export async function inTime<T>(runner: QueryRunner, work: Work<T>, unitMs: number): Promise<T> {
+  const { manager, close } = unitRunner(runner);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      close();
+      process.emitWarning(`A unit of work did not end within ${unitMs} ms and was rolled back`);
+      reject(new ApiError('unavailable', 'The write took too long', SOON));
+    }, unitMs);
+  });
+  try {
+    return await Promise.race([work(manager), late]);
+  } finally {
+    clearTimeout(timer);
+    close();
+  }
 }

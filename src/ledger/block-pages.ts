@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { dialectOf, queryRows } from '../database/rows';
+import { dialectOf, queryRows } from '../database/dialect';
 import { HASH_BYTES } from './core/bytes';
 import { HEADER_BYTES } from './core/header';
 

@@ -1,5 +1,6 @@
 import type { EntityManager } from 'typeorm';
-import { queryRows, storedRows, selectRows } from '../database/rows';
+import { queryRows } from '../database/dialect';
+import { storedRows, selectRows } from '../database/rows';
 import type { LeafMarks } from '../tlog/leaf-marks';
 import type { LeafProver } from '../tlog/leaf-prover';
 import { waitingEntries } from '../tlog/log-store';

@@ -5,6 +5,7 @@ import { LOGS, type Logs } from '../common/logger';
 import { BlindIndex, MAX_INDEX_BITS } from '../crypto/blind-index';
 import { KeyRing, vaultKey } from '../crypto/key-ring.service';
 import { Database } from '../database/database';
+import { queryRows } from '../database/dialect';
 import { insertRow, selectRows } from '../database/rows';
 import { EnrolmentsService } from '../hospital/enrolments.service';
 import { fitsNameQuery, type NameQuery, nameWords } from './name-words';
@@ -160,8 +161,9 @@ async function candidatesOf(
 
 /** Patients who can be looked for and are not in the index. */
 async function withoutEntries(manager: EntityManager, after: string): Promise<string[]> {
-  const rows = await manager.query<{ patientId: string }[]>(
-    `SELECT e."patientId" AS "patientId" FROM "enrolment" e WHERE e."enrolledAt" IS NOT NULL AND e."erasedAt" IS NULL AND e."patientId" > ${manager.dataSource.driver.createParameter('after', 0)} AND NOT EXISTS (SELECT 1 FROM "patient_search" s WHERE s."patientId" = e."patientId") ORDER BY e."patientId" LIMIT ${FILLED_AT_ONCE}`,
+  const rows = await queryRows<{ patientId: string }>(
+    manager,
+    `SELECT e."patientId" AS "patientId" FROM "enrolment" e WHERE e."enrolledAt" IS NOT NULL AND e."erasedAt" IS NULL AND e."patientId" > ? AND NOT EXISTS (SELECT 1 FROM "patient_search" s WHERE s."patientId" = e."patientId") ORDER BY e."patientId" LIMIT ${FILLED_AT_ONCE}`,
     [after],
   );
   return rows.map((row) => row.patientId);

@@ -1,5 +1,5 @@
 import { type EntityManager, Not } from 'typeorm';
-import { dialectOf, queryRows } from '../database/rows';
+import { dialectOf, queryRows } from '../database/dialect';
 import { BlockKind } from '../ledger/core/header';
 import type { OpenedBlock } from '../ledger/open-block';
 import { firstMisfit, rowFindings, type RowKeeper } from '../ledger/row-keeper';

@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import { queryRows } from '../database/rows';
+import { queryRows } from '../database/dialect';
 import { HASH_BYTES, isBytes } from '../ledger/core/bytes';
 import { entryHash, EntryKind, isEntryKind } from '../ledger/core/entry';
 import { TILE_HEIGHT, TILE_WIDTH } from '../ledger/core/tiles';

@@ -1,6 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import { ApiError } from '../common/errors';
-import { genuineRows, insertRow, queryRows, selectRows, storedRows, updateRow } from '../database/rows';
+import { queryRows } from '../database/dialect';
+import { genuineRows, insertRow, selectRows, storedRows, updateRow } from '../database/rows';
 import { HASH_BYTES, isBytes } from '../ledger/core/bytes';
 import { entryHash, type EntryKind, isEntryKind, type LogEntry } from '../ledger/core/entry';
 import { TILE_HEIGHT, TILE_WIDTH } from '../ledger/core/tiles';

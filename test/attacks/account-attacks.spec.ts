@@ -3,7 +3,8 @@ import type { Actor } from '../../src/common/actor';
 import { PasswordHasher } from '../../src/crypto/password-hasher';
 import { Sealed } from '../../src/crypto/sealed';
 import { startTestApp } from '../support/test-app';
-import { activate, addDoctor, addPatient, createWorld, login, newUsername, PASSWORD, type Person, type World } from '../support/world';
+import { again } from '../support/second-factors';
+import { activate, addDoctor, addPatient, createWorld, newUsername, PASSWORD, type Person, type World } from '../support/world';
 
 interface Tokens {
   accessToken: string;
@@ -25,7 +26,7 @@ afterAll(() => world.close());
 afterEach(() => world.expectChainsIntact());
 
 /** Signs in again: tests of this file move the clock, and tokens expire with it. */
-const as = (person: Person) => login(world, person.id, person.username, person.password);
+const as = (person: Person) => again(world, person);
 const tryLogin = async (username: string, password = PASSWORD) =>
   (await world.anonymous.post('/auth/login', { username, password })).status;
 const refresh = (refreshToken: string) => world.anonymous.post<Tokens>('/auth/refresh', { refreshToken });

@@ -1,6 +1,7 @@
 import { PasswordHasher } from '../../src/crypto/password-hasher';
 import { statementsOf } from '../support/raw-database';
-import { activate, addDoctor, addPatient, createWorld, login, newUsername, PASSWORD, type Person, type World } from '../support/world';
+import { again } from '../support/second-factors';
+import { activate, addDoctor, addPatient, createWorld, newUsername, PASSWORD, type Person, type World } from '../support/world';
 
 interface Tokens {
   accessToken: string;
@@ -23,7 +24,7 @@ afterAll(() => world.close());
 afterEach(() => world.expectChainsIntact());
 
 /** Signs in again: tests of this file move the clock, and tokens expire with it. */
-const as = (person: Person) => login(world, person.id, person.username, person.password);
+const as = (person: Person) => again(world, person);
 const enter = (username: string, password = PASSWORD, deviceToken?: string) =>
   world.anonymous.post<Tokens>(
     '/auth/login',

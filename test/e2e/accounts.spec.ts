@@ -2,6 +2,7 @@ import { RevocationsService } from '../../src/auth/revocations.service';
 import type { Answer } from '../support/api-client';
 import { statementsOf } from '../support/raw-database';
 import { probeAll } from '../support/routes';
+import { again } from '../support/second-factors';
 import {
   activate,
   addDoctor,
@@ -38,7 +39,7 @@ afterAll(() => world.close());
 afterEach(() => world.expectChainsIntact());
 
 /** Signs in again: tests of this file move the clock, and tokens expire with it. */
-const as = (person: Person) => login(world, person.id, person.username, person.password);
+const as = (person: Person) => again(world, person);
 const tryLogin = (username: string, password = PASSWORD) => world.anonymous.post<Tokens>('/auth/login', { username, password });
 const refresh = (refreshToken: string) => world.anonymous.post<Tokens & { code: string }>('/auth/refresh', { refreshToken });
 const statusWith = async (token: string) => (await world.anonymous.withToken(token).get('/auth/me')).status;

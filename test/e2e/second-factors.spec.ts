@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { addTotp, askedFor, prove, signedIn, totpAt, type Tokens } from '../support/second-factors';
+import { addTotp, askedFor, claimsOf, prove, signedIn, totpAt, type Tokens } from '../support/second-factors';
 import { addDoctor, createWorld, login, PASSWORD, type Person, type World } from '../support/world';
 
 const MINUTE = 60_000;
@@ -15,7 +15,6 @@ afterAll(async () => {
 });
 
 type Json = Record<string, unknown>;
-const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Json;
 const code = (seed: string, steps = 0) => ({ totp: totpAt(seed, world.clock.now() + steps * STEP) });
 const status = async ({ api }: Person) => (await api.get('/auth/me')).status;
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { SoftKey, type Deviation } from '../support/soft-key';
-import { addKey, addTotp, askedFor, type MfaQuestion, prove, totpAt } from '../support/second-factors';
+import { addKey, addTotp, askedFor, claimsOf, prove, totpAt, type MfaQuestion } from '../support/second-factors';
 import { addDoctor, createWorld, login, type Person, type World } from '../support/world';
 
 const MINUTE = 60_000;
@@ -20,7 +20,6 @@ beforeEach(async () => {
   doctor = await addDoctor(world, hospital, 'Dr. Key');
 });
 
-const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>;
 const challengeOf = ({ webauthn }: MfaQuestion) => webauthn?.challenge ?? '';
 const options = async ({ api }: Person) => (await api.post<{ challenge: string }>('/auth/factors/webauthn/options')).body;
 

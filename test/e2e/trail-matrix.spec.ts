@@ -1,4 +1,4 @@
-import { queryRows } from '../../src/database/rows';
+import { queryRows } from '../../src/database/dialect';
 import type { Answer } from '../support/api-client';
 import { openRaw, type RawDatabase } from '../support/raw-database';
 import { RoleScene } from '../support/role-requests';

@@ -148,7 +148,7 @@ describe('SEC-72 two processes on one database', () => {
 describe('SEC-30 a flood of sign-ins', () => {
   let world: World;
   beforeAll(async () => {
-    world = await createWorld({ ARGON2_MEMORY_KIB: '19456', ARGON2_PASSES: '10' });
+    world = await createWorld({ ARGON2_MEMORY_KIB: '65536', ARGON2_PASSES: '10' });
   }, 60_000);
   afterAll(() => world.close());
 

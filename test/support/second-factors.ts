@@ -63,3 +63,8 @@ export async function again(app: TestApp, person: Person): Promise<Person> {
 export function signedIn(app: TestApp, person: Person, tokens: Tokens): Person {
   return { ...person, api: app.anonymous.withToken(tokens.accessToken), refreshToken: tokens.refreshToken };
 }
+
+/** What an access token says, unchecked. */
+export function claimsOf(token: string | null): Record<string, unknown> {
+  return JSON.parse(Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>;
+}
