@@ -4,6 +4,7 @@ import { KeyRing } from '../crypto/key-ring.service';
 import { ADVISORY } from './advisory-locks';
 import { whileBusy } from './busy';
 import { Database, type DataSources } from './database';
+import { queryDirectly } from './direct-queries';
 import { withBytea } from './postgres-options';
 
 /** Opens both connections and brings the schema up to date. The options come from ormconfig.ts, which knows every entity. */
@@ -12,7 +13,7 @@ export async function openDataSources(writerOptions: DataSourceOptions, readerOp
   const writer = await whileBusy(() => withBytea(new DataSource(writerOptions)).initialize());
   await whileBusy(() => migrate(writer));
   const reader = await whileBusy(() => withBytea(new DataSource(readerOptions)).initialize());
-  return { writer, reader };
+  return { writer: queryDirectly(writer), reader: queryDirectly(reader) };
 }
 
 /** Whether a PostgreSQL database has no table yet. */

@@ -101,17 +101,18 @@ export class SerialExecutor implements Executor {
 
   /** Runs one unit in its savepoint; the returned function tells its caller, and is called only after the commit. */
   private async runUnit(unit: Unit, isAgain = false): Promise<() => void> {
-    await this.runner.startTransaction();
+    await this.runner.query('SAVEPOINT "unit"');
     this.current = unit;
     try {
       const value = await inTime(this.runner, unit.work, this.limits.unitMs);
-      await this.runner.commitTransaction();
+      await this.runner.query('RELEASE "unit"');
       return () => {
         for (const effect of unit.effects) runEffect(effect);
         unit.resolve(value);
       };
     } catch (error) {
-      await this.runner.rollbackTransaction();
+      await this.runner.query('ROLLBACK TO "unit"');
+      await this.runner.query('RELEASE "unit"');
       unit.effects.length = 0;
       return error instanceof RunAgain && !isAgain ? await this.runUnit(unit, true) : () => unit.reject(error);
     } finally {
