@@ -4,6 +4,12 @@ import type { BetterSqlite3Driver } from 'typeorm/driver/better-sqlite3/BetterSq
 
 const MAX_STATEMENTS = 500;
 
+interface Prepared {
+  readonly statement: Driver.Statement<unknown[]>;
+  /** It gives rows. Asking the driver costs as much as a small statement. */
+  readonly reader: boolean;
+}
+
 /**
  * SQLite: takes statements to the driver without TypeORM's ceremony around each one (subscribers, loggers, result objects), of which we use nothing and
  * which costs several times what a statement does. Prepared statements are kept by their text. What callers see is the same, builders included. To be
@@ -12,19 +18,22 @@ const MAX_STATEMENTS = 500;
 export function queryDirectly(source: DataSource): DataSource {
   if (source.options.type !== 'better-sqlite3') return source;
   const database = (source.driver as BetterSqlite3Driver).databaseConnection as Driver.Database;
-  const statements = new Map<string, Driver.Statement<unknown[]>>();
-  const statementOf = (text: string): Driver.Statement<unknown[]> => {
+  const statements = new Map<string, Prepared>();
+  const preparedOf = (text: string): Prepared => {
     const known = statements.get(text);
     if (known) return known;
     if (statements.size >= MAX_STATEMENTS) statements.delete(statements.keys().next().value ?? '');
-    const made = database.prepare(text);
+    const statement = database.prepare<unknown[]>(text);
+    const made = { statement, reader: statement.reader };
     statements.set(text, made);
     return made;
   };
-  const query = (text: string, values: unknown[] = [], structured = false): Promise<unknown> => {
+  const query = (text: string, values?: unknown[], structured = false): Promise<unknown> => {
     try {
-      const answer = run(statementOf(text), values);
-      return Promise.resolve(structured ? answer : answer.raw);
+      const { statement, reader } = preparedOf(text);
+      const bound = values?.some(isBoolean) ? values.map((value) => (isBoolean(value) ? Number(value) : value)) : (values ?? []);
+      const answer = reader ? statement.all(bound) : statement.run(bound);
+      return Promise.resolve(structured ? resultOf(answer) : rawOf(answer));
     } catch (error) {
       return Promise.reject(new QueryFailedError(text, values, error as Error));
     }
@@ -34,14 +43,20 @@ export function queryDirectly(source: DataSource): DataSource {
   return source;
 }
 
-function run(statement: Driver.Statement<unknown[]>, values: readonly unknown[]): QueryResult<unknown> {
-  const bound = values.map((value) => (typeof value === 'boolean' ? Number(value) : value)); // SQLite has no booleans
+/** SQLite has no booleans. */
+function isBoolean(value: unknown): boolean {
+  return typeof value === 'boolean';
+}
+
+/** As TypeORM gives it: rows, or the id of the last row that was inserted. */
+function rawOf(answer: unknown[] | Driver.RunResult): unknown {
+  return Array.isArray(answer) ? answer : answer.lastInsertRowid;
+}
+
+function resultOf(answer: unknown[] | Driver.RunResult): QueryResult<unknown> {
   const result = new QueryResult<unknown>();
-  if (statement.reader) result.raw = result.records = statement.all(...bound);
-  else {
-    const { changes, lastInsertRowid } = statement.run(...bound);
-    result.affected = changes;
-    result.raw = lastInsertRowid;
-  }
+  result.raw = rawOf(answer);
+  if (Array.isArray(answer)) result.records = answer;
+  else result.affected = answer.changes;
   return result;
 }
