@@ -2,6 +2,7 @@ import { Column, type DataSource, type EntityManager, type EntityMetadata } from
 import { BINARY_COLUMN } from '../crypto/column-types';
 import { CryptoError } from '../crypto/crypto-error';
 import { addToSum, type CellValue, isSameTag, type RowTagger } from '../crypto/row-tag';
+import { needAlone } from './beside';
 import { queryRows } from './dialect';
 import { type RowShape, TAG } from './row-shape';
 
@@ -106,6 +107,7 @@ export async function countRows(
   added: readonly (Buffer | null)[],
 ): Promise<void> {
   if (!isCounted(metadata)) return;
+  needAlone(tx); // the one row of sums
   const tagger = writingTagger(tx);
   const [stored] = await tx.query<{ sums: Uint8Array }[]>('SELECT "sums" FROM "row_set" WHERE "id" = 1');
   if (!stored) throw new CryptoError('row_set_missing');
