@@ -11,6 +11,7 @@ import { DEFAULT_JSON_LIMITS, JsonTextError, parseStrictJson } from './common/js
 import { LOGS, type Logs } from './common/logger';
 import { stringifyExact } from './common/raw-json';
 import type { Config } from './config/config';
+import { ConnectionsService } from './health/connections.service';
 import { HealthService } from './health/health.service';
 import { setUpPace } from './http-pace';
 import { setUpRequestRules } from './http-requests';
@@ -144,6 +145,8 @@ export async function setUpHttp(app: NestFastifyApplication, config: Config): Pr
   const fastify = app.getHttpAdapter().getInstance();
   const logs = app.get<Logs>(LOGS);
   const health = app.get(HealthService);
+  const connections = app.get(ConnectionsService);
+  connections.watch(fastify, config.http.maxConnections);
   await setUpHeaders(app);
   setUpBodies(fastify, config);
   fastify.setReplySerializer((payload) => stringifyExact(payload));
@@ -157,6 +160,7 @@ export async function setUpHttp(app: NestFastifyApplication, config: Config): Pr
   setUpLargeBodies(fastify, app.get(TokensService), app.get(RateGuard));
   fastify.addHook('onSend', (request, reply, _payload, done) => {
     if (request.actor?.idempotency?.replayed) void reply.header('idempotency-replayed', 'true');
+    if (connections.isEnding) void reply.header('connection', 'close');
     done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {

@@ -1,5 +1,7 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
+import { primary } from '../common/ipc';
+import { ClusterPeers } from './cluster-peers';
 import type { Executor, Work } from './executor';
 import { NoPeers, type Peers, PostgresPeers } from './peers';
 import { PooledExecutor } from './pooled-executor';
@@ -27,7 +29,7 @@ export class Database implements OnApplicationShutdown {
     this.reader = sources.reader.manager;
     const { options } = sources.writer;
     const isPostgres = options.type === 'postgres';
-    this.peers = isPostgres ? new PostgresPeers(clientOptions(options)) : new NoPeers();
+    this.peers = isPostgres ? new PostgresPeers(clientOptions(options)) : primary ? new ClusterPeers(primary) : new NoPeers();
     this.executor = isPostgres ? new PooledExecutor(sources.writer) : new SerialExecutor(sources.writer.createQueryRunner());
   }
 
