@@ -10,6 +10,7 @@ import { DEFAULT_JSON_LIMITS, JsonTextError, parseStrictJson } from './common/js
 import { LOGS, type Logs } from './common/logger';
 import { stringifyExact } from './common/raw-json';
 import type { Config } from './config/config';
+import { ConnectionsService } from './health/connections.service';
 import { HealthService } from './health/health.service';
 import { HEADERS } from './http-edge';
 import { setUpPace } from './http-pace';
@@ -131,6 +132,8 @@ export async function setUpHttp(app: NestFastifyApplication, config: Config): Pr
   const fastify = app.getHttpAdapter().getInstance();
   const logs = app.get<Logs>(LOGS);
   const health = app.get(HealthService);
+  const connections = app.get(ConnectionsService);
+  connections.watch(fastify, config.http.maxConnections);
   setUpBodies(fastify, config);
   fastify.setReplySerializer((payload) => stringifyExact(payload));
   fastify.addHook('onRequest', (request, reply, done) => {
@@ -143,6 +146,7 @@ export async function setUpHttp(app: NestFastifyApplication, config: Config): Pr
   setUpLargeBodies(fastify, app.get(TokensService), app.get(RateGuard));
   fastify.addHook('onSend', (request, reply, _payload, done) => {
     if (request.actor?.idempotency?.replayed) void reply.header('idempotency-replayed', 'true');
+    if (connections.isEnding) void reply.header('connection', 'close');
     done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {

@@ -49,12 +49,17 @@ class Lines {
   }
 }
 
-/** Opens the log files (`ehr.log`, `audit.log`, JSON lines, rotated at 10 MB, ten kept). With `console`, the server's log also goes to standard output. */
-export function openLogs(options: { dir: string; level: string; console: boolean }): Logs {
+/** Opens the log files (`ehr.log`, `audit.log`, JSON lines, rotated at 10 MB, ten kept). With `console`, the server's log also goes to standard output. Workers of a cluster name themselves. */
+export function openLogs(options: { dir: string; level: string; console: boolean; worker?: number | null }): Logs {
   mkdirSync(options.dir, { recursive: true, mode: 0o700 });
   const file = (name: string) => createStream(name, { path: options.dir, size: '10M', maxFiles: 10, mode: 0o600 });
   const [appFile, auditFile] = [file('ehr.log'), file('audit.log')];
-  const common = { base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: describeError } };
+  const { worker = null } = options;
+  const common = {
+    base: worker === null ? null : { worker },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { err: describeError },
+  };
   const [appLines, auditLines] = [new Lines(appFile), new Lines(auditFile)];
   const level = options.level as pino.Level;
   const targets = [appLines, process.stdout].map((stream) => ({ level, stream }));

@@ -1,6 +1,8 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { OneConnection, PooledConnections } from './connections';
+import { primary } from '../common/ipc';
+import { ClusterPeers } from './cluster-peers';
 import type { Executor, Work } from './executor';
 import { NoPeers, type Peers, PostgresPeers } from './peers';
 import { PooledExecutor } from './pooled-executor';
@@ -31,7 +33,7 @@ export class Database implements OnApplicationShutdown {
     this.reader = sources.reader.manager;
     const { options } = sources.writer;
     const isPostgres = options.type === 'postgres';
-    this.peers = isPostgres ? new PostgresPeers(clientOptions(options)) : new NoPeers();
+    this.peers = isPostgres ? new PostgresPeers(clientOptions(options)) : primary ? new ClusterPeers(primary) : new NoPeers();
     this.executor = isPostgres
       ? new PooledExecutor(new PooledConnections(sources.writer))
       : new SerialExecutor(new OneConnection(sources.writer.createQueryRunner()), UNIT_MS);
