@@ -19,7 +19,7 @@ async function main(): Promise<void> {
   if (!config.production)
     say('  Not for production as it is: plain HTTP on this machine only; put TLS in front and set NODE_ENV=production.');
   const code = await app.get(SetupService).offerCode();
-  if (code !== null) say(`  Set-up code for the founder (valid for 24 hours, printed only here): ${code}`);
+  if (code !== null) say(`  Set-up code for the founder (valid for 24 hours from its first print, printed only here): ${code}`);
 }
 
 main().catch((error: unknown) => {
