@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { ApiError } from '../common/errors';
 import { Database } from '../database/database';
+import { SOON } from '../database/executor';
 import { LedgerStatusService } from '../ledger/ledger-status.service';
 
 /** Whether the server can serve, and how it does. No label ever holds an id or a name. */
@@ -49,7 +50,7 @@ export class HealthService {
       await this.database.reader.query('SELECT 1');
       await this.database.transaction((tx) => tx.query('SELECT 1'));
     } catch {
-      throw new ApiError('unavailable', 'The database does not answer');
+      throw new ApiError('unavailable', 'The database does not answer', SOON);
     }
   }
 
