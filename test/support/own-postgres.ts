@@ -22,8 +22,9 @@ export function ownPostgres(): OwnPostgres {
   const binaries = postgresBinaries();
   if (binaries === null) throw new Error('There is no PostgreSQL here');
   const server = startPostgres(binaries);
-  const url = (database = 'postgres') => server.url(database);
-  const folder = decodeURIComponent(/host=(.*)$/.exec(url())?.[1] ?? '');
+  let port = '5432'; // the socket's name holds it
+  const url = (database = 'postgres') => `${server.url(database)}&port=${port}`;
+  const folder = decodeURIComponent(/host=(.*)$/.exec(server.url(''))?.[1] ?? '');
   const data = join(folder, 'data');
   const { uid, gid } = statSync(data);
   const pid = () => Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0]);
@@ -41,6 +42,7 @@ export function ownPostgres(): OwnPostgres {
       const command = readFileSync(join(data, 'postmaster.opts'), 'utf8').trim();
       const [program = '', ...rest] = command.split(/ (?=")/).map((part) => part.replace(/^"|"$/g, ''));
       const more = settings.flatMap((setting) => ['-c', setting]);
+      port = settings.find((setting) => setting.startsWith('port='))?.slice('port='.length) ?? port;
       const isRoot = process.getuid?.() === 0;
       spawn(program, [...rest, ...more], { cwd: folder, stdio: 'ignore', detached: true, ...(isRoot && { uid, gid }) }).unref();
       while (!(await answers(url()))) await sleep(20);
