@@ -15,7 +15,8 @@ const LIMITS = {
   /** Between two statements of a unit. */
   idle_in_transaction_session_timeout: 30_000,
 };
-const APPLICATION = 'bjwt-ehr';
+/** Begins the name of each connection of a server. */
+export const APPLICATION = 'bjwt-ehr';
 
 /** Options of both pools. The reading one refuses to write. */
 export function postgresOptions(

@@ -3,7 +3,7 @@ import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/Postgres
 import { ConfigError } from '../config/config';
 import { ADVISORY } from './advisory-locks';
 import { grantRights } from './postgres-rights';
-import { withBytea, withoutLimits } from './postgres-options';
+import { APPLICATION, withBytea, withoutLimits } from './postgres-options';
 
 /** Whether no server has started on a PostgreSQL database yet: it has no tables, or its tables know of no key. */
 export function isUnstarted(options: PostgresDataSourceOptions): Promise<boolean> {
@@ -31,6 +31,19 @@ export function migratePostgres(options: PostgresDataSourceOptions, grantee: str
     } finally {
       await runner.query('SELECT pg_advisory_unlock($1)', [ADVISORY.migrating]);
     }
+  });
+}
+
+/**
+ * Whether no server works on a PostgreSQL database: each has a connection that listens for as long as it lives, and all its connections say who they are.
+ * To be asked as the role of the servers: a role sees the names of its own connections.
+ */
+export function isUnserved(options: PostgresDataSourceOptions): Promise<boolean> {
+  return connected({ ...options, applicationName: 'operator', entities: [], migrations: [] }, async ({ manager }) => {
+    const others = await manager.query<unknown[]>(
+      `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE '${APPLICATION} %' LIMIT 1`,
+    );
+    return others.length === 0;
   });
 }
 

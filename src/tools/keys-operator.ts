@@ -34,7 +34,7 @@ export interface Workplace {
 
 /** Opens a data folder, works and closes it. @throws OperatorError, CryptoError */
 export async function atWork<T>(config: Config, work: (place: Workplace) => Promise<T>): Promise<T> {
-  assertDatabase(config);
+  await assertDatabase(config);
   const { keys, sources } = await openFoundations(config);
   return withTrail(config, sources, (database, note) => work({ keys, database, note }));
 }
