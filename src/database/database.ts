@@ -68,9 +68,10 @@ export class Database implements OnApplicationShutdown {
   /**
    * Takes the bytes of rows that were deleted or overwritten before out of the files of the database. False when somebody who reads kept some of
    * them: try again.
+   * @param since when the last of these rows was deleted, ms
    */
-  purge(): Promise<boolean> {
-    return this.executor.between(purgeDeleted);
+  purge(since = Date.now()): Promise<boolean> {
+    return this.executor.between((runner) => purgeDeleted(runner, since));
   }
 
   async onApplicationShutdown(): Promise<void> {

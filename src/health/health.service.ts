@@ -13,6 +13,7 @@ import { ApiError } from '../common/errors';
 import { primary } from '../common/ipc';
 import { CONFIG, type Config } from '../config/config';
 import { Database } from '../database/database';
+import { SOON } from '../database/executor';
 import { LedgerStatusService } from '../ledger/ledger-status.service';
 import { ConnectionsService } from './connections.service';
 
@@ -69,7 +70,7 @@ export class HealthService {
       await this.database.reader.query('SELECT 1');
       await this.database.transaction((tx) => tx.query('SELECT 1'));
     } catch {
-      throw new ApiError('unavailable', 'The database does not answer');
+      throw new ApiError('unavailable', 'The database does not answer', SOON);
     }
   }
 

@@ -53,6 +53,7 @@ const DECISIONS: Readonly<Record<string, string>> = {
   second_factor: 'sealed: seed and key are bound to row and person; the tagged account says how many there are',
   recovery_code: 'keyed: its hash is bound to the account; to take one away opens nothing',
   pending_proof: 'tagged',
+  setup_offer: 'tagged',
   known_device: 'nothing to gain: a device has a counter of wrong passwords of its own, and still needs the password',
   login_counter: 'nothing to gain: it makes room for guesses, which cost an Argon2id each and are on the trail',
   rate_count: 'nothing to gain: as above',
