@@ -8,12 +8,12 @@ export class OperatorError extends Error {
 }
 
 /** @throws OperatorError unless there is a database: opening would make a new one with new keys */
-export function assertDatabase({ sqlitePath }: Pick<Config, 'sqlitePath'>): void {
-  if (!existsSync(sqlitePath)) throw new OperatorError(`There is no database at ${sqlitePath} (set DATA_DIR or SQLITE_PATH)`);
+export function assertDatabase({ sqlitePath, postgres }: Pick<Config, 'sqlitePath' | 'postgres'>): void {
+  if (!postgres && !existsSync(sqlitePath)) throw new OperatorError(`There is no database at ${sqlitePath} (set DATA_DIR or SQLITE_PATH)`);
 }
 
 /** @throws OperatorError unless there is a database on which no server runs */
-export function assertStopped(config: Pick<Config, 'sqlitePath'>): void {
+export function assertStopped(config: Pick<Config, 'sqlitePath' | 'postgres'>): void {
   assertDatabase(config);
   if (!isUnused(config.sqlitePath)) throw new OperatorError('A server runs on this data folder; stop it first');
 }
