@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { parseArgs } from 'node:util';
 import { readConfig } from '../config/config';
 import { makeBackup, makeBackupKey, type MadeBackup } from './backup-operator';
+import { listErasures } from './erasure-list';
 import { count } from './progress-bar';
 
 const USAGE = `Makes an encrypted backup of all data, of one moment; the server may be running. Set the environment as for the server.
@@ -10,6 +11,8 @@ const USAGE = `Makes an encrypted backup of all data, of one moment; the server 
       Makes a backup key: FILE opens backups and belongs away from the server, FILE.pub makes them.
   npm run backup -- --to FILE|DIR --key FILE.pub
       Makes a backup. Nothing is overwritten. Key files (KEYS_DIR) are not in it: back them up apart, for a backup opens with both only.
+  npm run backup -- erasures --to FILE|DIR
+      Writes the list of all executed erasures (ids and codes): a restore executes again what a backup does not know. Make it often.
 
 docs/backup.md says how often, where to keep what, and how to restore (npm run restore).
 Exit code: 0 done, 1 refused, 2 the command line is wrong.
@@ -51,6 +54,11 @@ async function main(): Promise<number> {
     const path = makeBackupKey(readConfig(), to);
     say(`${path} opens backups: keep it off this machine, two copies in two places. Without it no backup opens.`);
     say(`${path}.pub makes them: it stays here.`);
+    return 0;
+  }
+  if (!help && to !== undefined && key === undefined && words === 'erasures') {
+    const list = await listErasures(readConfig(), to);
+    say(`${list.path}: ${list.count} erasures`);
     return 0;
   }
   if (!help && to !== undefined && key !== undefined && words === '') {

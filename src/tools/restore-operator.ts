@@ -1,20 +1,20 @@
 import { readFileSync } from 'node:fs';
 import type { EntityManager } from 'typeorm';
+import { openFoundations } from '../app';
 import { RevocationEntity } from '../auth/session.entity';
 import type { Config } from '../config/config';
-import { KeyRing } from '../crypto/key-ring.service';
 import { openRootKeys } from '../crypto/open-root-keys';
-import { RowTagger } from '../crypto/row-tag';
 import type { DataSources } from '../database/database';
 import { postgresMigrations } from '../database/migrations/postgres';
 import { sqliteMigrations } from '../database/migrations/sqlite';
-import { useRowTags } from '../database/row-tags';
+import type { ExecutedErasure } from '../erasure/erasures.service';
 import type { BegunLog } from '../tlog/incarnation';
 import { auditData, type AuditSummary, linesOf, linesOfLog, rowLinesOf, trailLinesOf } from './audit-data';
 import { isWhole, verdictLine } from './audit-verdict';
 import type { BackupFrame, BackupManifest } from './backup-format';
 import { readBackup, type ReadBackup } from './backup-read';
 import { backedUpTables, moveCounters, storeRows, tableOf } from './backup-tables';
+import { readErasures, repeatErasures } from './erasure-list';
 import { withTrail } from './keys-operator';
 import { OperatorError } from './operator';
 import { beginLogs, shownCheckpoints } from './restore-logs';
@@ -34,11 +34,14 @@ export interface RestoreOptions {
   readonly witnessed: readonly string[];
   /** Files with checkpoints that somebody kept: the restored logs must begin with their trees. */
   readonly trust: readonly string[];
+  /** Files with lists of executed erasures: those that the backup does not know are executed again. */
+  readonly erasures: readonly string[];
 }
 
 export interface Restored extends ReadBackup {
   readonly summary: AuditSummary;
   readonly begun: readonly BegunLog[];
+  readonly erased: readonly ExecutedErasure[];
 }
 
 /** Reads a backup to its end and restores nothing. @throws OperatorError, CryptoError when anything is not as it was written */
@@ -55,42 +58,52 @@ export async function restoreBackup(config: Config, options: RestoreOptions, tel
   const place = await restorePlace(config);
   const keys = openRootKeys(config, { create: false });
   const shown = options.witnessed.map((file) => readFileSync(file, 'utf8'));
+  const erasures = options.erasures.flatMap((file) => readErasures(file, keys));
   try {
-    const sources = await place.open();
-    let backup: ReadBackup;
-    let summary: AuditSummary;
-    let begun: BegunLog[] = [];
-    try {
-      backup = await readBackup(options.from, options.keyFile, keys, (frame) => take(sources, frame));
-      await sources.writer.transaction(moveCounters);
-      useRowTags([sources.writer, sources.reader], new RowTagger(keys));
-      await new KeyRing(keys).verifyRoot(sources.writer.manager);
-      summary = await verify(place.aside, options, tell);
-      const notes = [...shown, ...(await shownCheckpoints(sources.writer.manager, config))];
-      begun = await sources.writer.transaction((tx) => beginLogs(tx, config, keys, notes, options));
-      await sources.writer.transaction(endAccess);
-    } catch (error) {
-      for (const source of [sources.reader, sources.writer]) await source.destroy();
-      throw error;
-    }
-    const { manifest, closing } = backup;
-    await withTrail(place.aside, sources, (database, note) =>
-      database.transaction((tx) =>
-        note(tx, {
-          action: 'backup.restore',
-          kind: manifest.store,
-          subjectId: manifest.id,
-          reason: [options.moved ? 'moved' : 'new-logs', ...(isWhole(summary) ? [] : ['not-intact'])].join(' '),
-          count: Object.values(closing.rows).reduce((sum, rows) => sum + rows, 0),
-        }),
-      ),
-    );
+    const backup = await load(await place.open(), (use) => readBackup(options.from, options.keyFile, keys, use));
+    const summary = await verify(place.aside, options, tell);
+    const erased = erasures.length === 0 ? [] : await repeatErasures(place.aside, erasures);
+    const begun = await settle(place.aside, backup, options, shown, summary);
     await place.goLive();
-    return { ...backup, summary, begun };
-  } catch (error) {
+    return { ...backup, summary, begun, erased };
+  } finally {
     await place.clear();
-    throw error;
   }
+}
+
+/** Fills the empty tables aside, and closes them. */
+async function load(
+  sources: DataSources,
+  readAll: (use: (frame: BackupFrame) => Promise<void>) => Promise<ReadBackup>,
+): Promise<ReadBackup> {
+  try {
+    const backup = await readAll((frame) => take(sources, frame));
+    await sources.writer.transaction(moveCounters);
+    return backup;
+  } finally {
+    for (const source of [sources.reader, sources.writer]) await source.destroy();
+  }
+}
+
+/** What a restored state needs before anybody works on it: logs that contradict nothing, no open sign-ins, and a row on its trail. */
+async function settle(
+  aside: Config,
+  { manifest, closing }: ReadBackup,
+  { moved }: RestoreOptions,
+  shown: readonly string[],
+  summary: AuditSummary,
+): Promise<BegunLog[]> {
+  const { keys, sources } = await openFoundations(aside);
+  return withTrail(aside, sources, async (database, note) => {
+    const { writer } = sources; // not the server's queue of units, which have a time limit: a log may be large
+    const notes = [...shown, ...(await shownCheckpoints(writer.manager, aside))];
+    const begun = await writer.transaction((tx) => beginLogs(tx, aside, keys, notes, { moved }));
+    await writer.transaction(endAccess);
+    const count = Object.values(closing.rows).reduce((sum, rows) => sum + rows, 0);
+    const reason = [moved ? 'moved' : 'new-logs', ...(isWhole(summary) ? [] : ['not-intact'])].join(' ');
+    await database.transaction((tx) => note(tx, { action: 'backup.restore', kind: manifest.store, subjectId: manifest.id, reason, count }));
+    return begun;
+  });
 }
 
 async function take({ writer }: DataSources, frame: BackupFrame): Promise<void> {

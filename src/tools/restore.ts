@@ -19,6 +19,7 @@ of the time of the backup in their place. DATABASE_URL may name an empty Postgre
                       begins a new log, for more may have been signed than the backup knows
   --witnessed FILE    a log's newest checkpoint as a witness shows it. May be repeated; witnesses of LEDGER_POLICY that answer are asked too
   --trust FILE        a signed checkpoint that you kept, older than the backup: the restored log must begin with its tree. May be repeated
+  --erasures FILE     a list made by: npm run backup -- erasures. What was erased after the backup is erased again. May be repeated
   --accept-findings   makes the data live although the verification found something; it stays visible
 
 Exit code: 0 done, 1 refused and nothing is in place, 2 the command line is wrong.
@@ -37,6 +38,7 @@ function parse() {
       moved: { type: 'boolean', default: false },
       'accept-findings': { type: 'boolean', default: false },
       witnessed: { type: 'string', multiple: true, default: [] },
+      erasures: { type: 'string', multiple: true, default: [] },
       trust: { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean' },
     },
@@ -49,8 +51,10 @@ function tell({ manifest, closing, sha256 }: ReadBackup): void {
   for (const { origin, size, checkpoint } of closing.logs) say(`  Log ${origin}: ${count(size)} entries\n${checkpoint ?? ''}`);
 }
 
-function tellLogs({ begun }: Restored, keys: LogKeys): void {
+function tellLogs({ begun, erased }: Restored, keys: LogKeys): void {
   say('It is in place. Everybody signs in again. What was done after the backup is gone: docs/backup.md says what to look through.');
+  for (const { id, patientId, recordId } of erased)
+    say(`Erased again (${id}): ${recordId === null ? `patient ${patientId}` : `record ${recordId}`}`);
   for (const { log, former, witnessedSize } of begun) {
     say(
       `Log ${former.origin} ends with ${former.size} entries; ${witnessedSize} are known to be signed. In its place, for witnesses and verifiers:`,
@@ -67,7 +71,7 @@ async function main(): Promise<number> {
     process.stderr.write(`${error instanceof Error ? error.message : 'unknown error'}\n`);
     return 2;
   }
-  const { from, key: keyFile, check, moved, witnessed, trust } = values;
+  const { from, key: keyFile, check, moved, witnessed, trust, erasures } = values;
   if (values.help || from === undefined || keyFile === undefined) {
     process.stdout.write(USAGE);
     return values.help ? 0 : 2;
@@ -77,7 +81,7 @@ async function main(): Promise<number> {
     tell(await checkBackup(config, { from, keyFile }));
     return 0;
   }
-  const options = { from, keyFile, moved, witnessed, trust, acceptFindings: values['accept-findings'] };
+  const options = { from, keyFile, moved, witnessed, trust, erasures, acceptFindings: values['accept-findings'] };
   const restored = await restoreBackup(config, options, say);
   tell(restored);
   tellLogs(restored, new LogKeys(openRootKeys(config, { create: false }), config));

@@ -46,7 +46,7 @@ export async function emptyPlace(keysDir: string, store?: Record<string, string>
     settings,
     async restore(from, vault, options = {}) {
       const said: string[] = [];
-      const all = { from, keyFile: vault.key, moved: false, acceptFindings: false, witnessed: [], trust: [], ...options };
+      const all = { from, keyFile: vault.key, moved: false, acceptFindings: false, witnessed: [], trust: [], erasures: [], ...options };
       return { ...(await restoreBackup(config, all, (line) => said.push(line))), said };
     },
     async remove() {
