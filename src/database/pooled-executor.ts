@@ -4,7 +4,7 @@ import { ApiError } from '../common/errors';
 import { OneAtATime } from '../common/one-at-a-time';
 import { errorCode } from './busy';
 import { ADVISORY } from './advisory-locks';
-import { type Executor, RunAgain, runEffect, SOON, type Work } from './executor';
+import { type Executor, RunAgain, runEffect, SOON, type UnitWatch, type Work } from './executor';
 import { inTime } from './unit-runner';
 
 /**
@@ -35,7 +35,14 @@ export class PooledExecutor implements Executor {
   private readonly running = new Set<Promise<unknown>>();
   private readonly again = new OneAtATime(MAX_RUNNING);
 
-  constructor(private readonly source: DataSource) {}
+  constructor(
+    private readonly source: DataSource,
+    private readonly watch?: UnitWatch,
+  ) {}
+
+  get depth(): number {
+    return this.running.size;
+  }
 
   run<T>(work: Work<T>): Promise<T> {
     if (this.running.size >= MAX_RUNNING) return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', SOON));
@@ -81,7 +88,7 @@ export class PooledExecutor implements Executor {
       await lane.query('SELECT pg_advisory_lock($1)', [ADVISORY.retrying]);
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await this.attempt(work);
+          return await this.attempt(work, true);
         } catch (error) {
           if (!isConflict(error)) throw error;
           if (attempt === ATTEMPTS)
@@ -94,13 +101,16 @@ export class PooledExecutor implements Executor {
     }
   }
 
-  private async attempt<T>(work: Work<T>): Promise<T> {
+  private async attempt<T>(work: Work<T>, isAgain = false): Promise<T> {
+    if (isAgain) this.watch?.repeated();
     const runner = this.source.createQueryRunner();
     const unit: Unit = { effects: [] };
     try {
       await runner.startTransaction('SERIALIZABLE');
       const value = await this.units.run(unit, () => inTime(runner, work, UNIT_MS));
+      const begun = performance.now();
       await runner.commitTransaction();
+      this.watch?.committed(1, performance.now() - begun);
       for (const effect of unit.effects) runEffect(effect);
       return value;
     } catch (error) {

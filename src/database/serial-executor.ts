@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { QueryRunner } from 'typeorm';
 import { ApiError } from '../common/errors';
 import { isBusy, PATIENCE_MS, whileBusy } from './busy';
-import { type Executor, RunAgain, runEffect, SOON, type Work } from './executor';
+import { type Executor, RunAgain, runEffect, SOON, type UnitWatch, type Work } from './executor';
 import { inTime } from './unit-runner';
 
 /** What must run while no transaction is open. */
@@ -33,17 +33,24 @@ export class SerialExecutor implements Executor {
   private upkeep: Upkeep[] = [];
   private draining: Promise<void> | undefined;
   private current: Unit | undefined;
+  /** Units of the batch that runs now. */
+  private taken = 0;
 
   /** `unitMs`: how long a unit may take; `busyMs`: how long to wait for a lock that another process holds. */
   constructor(
     private readonly runner: QueryRunner,
     private readonly limits = { unitMs: UNIT_MS, busyMs: PATIENCE_MS },
+    private readonly watch?: UnitWatch,
   ) {
     const query = runner.query.bind(runner) as (sql: string, parameters?: unknown[], structured?: boolean) => Promise<unknown>;
     // A deferred BEGIN that reads before it writes fails at once when another process wrote meanwhile; IMMEDIATE waits its turn instead.
     const immediate = (sql: string, parameters?: unknown[], structured?: boolean) =>
       sql === 'BEGIN TRANSACTION' ? whileBusy(() => query('BEGIN IMMEDIATE'), this.limits.busyMs) : query(sql, parameters, structured);
     runner.query = immediate as QueryRunner['query'];
+  }
+
+  get depth(): number {
+    return this.waiting.length + this.taken;
   }
 
   /** Queues a unit; resolves with its value after the commit is durable. */
@@ -86,15 +93,20 @@ export class SerialExecutor implements Executor {
 
   private async commitTogether(batch: readonly Unit[]): Promise<void> {
     const acknowledge: (() => void)[] = [];
+    this.taken = batch.length;
     try {
       await this.runner.startTransaction();
       for (const unit of batch) acknowledge.push(await this.runUnit(unit));
+      const begun = performance.now();
       await this.runner.commitTransaction();
+      this.watch?.committed(batch.length, performance.now() - begun);
     } catch (error) {
       await this.abandon();
       const reason = isBusy(error) ? new ApiError('unavailable', 'Another process keeps the database', SOON) : error;
       for (const unit of batch) unit.reject(reason);
       return;
+    } finally {
+      this.taken = 0;
     }
     for (const settle of acknowledge) settle();
   }
@@ -113,7 +125,9 @@ export class SerialExecutor implements Executor {
     } catch (error) {
       await this.runner.rollbackTransaction();
       unit.effects.length = 0;
-      return error instanceof RunAgain && !isAgain ? await this.runUnit(unit, true) : () => unit.reject(error);
+      if (!(error instanceof RunAgain) || isAgain) return () => unit.reject(error);
+      this.watch?.repeated();
+      return await this.runUnit(unit, true);
     } finally {
       this.current = undefined;
     }
