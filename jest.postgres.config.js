@@ -7,6 +7,7 @@ const suites = [
   'bad-input',
   'hospital',
   'import',
+  'metrics',
   'patient',
   'people-races',
   'proofs',

@@ -11,7 +11,7 @@ import { LOGS, type Logs } from './common/logger';
 import { stringifyExact } from './common/raw-json';
 import type { Config } from './config/config';
 import { ConnectionsService } from './health/connections.service';
-import { HealthService } from './health/health.service';
+import { MetricsService } from './health/metrics.service';
 import { HEADERS } from './http-edge';
 import { setUpPace } from './http-pace';
 import { setUpRequestRules } from './http-requests';
@@ -131,7 +131,7 @@ async function setUpCors(app: NestFastifyApplication, { http }: Config): Promise
 export async function setUpHttp(app: NestFastifyApplication, config: Config): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance();
   const logs = app.get<Logs>(LOGS);
-  const health = app.get(HealthService);
+  const metrics = app.get(MetricsService);
   const connections = app.get(ConnectionsService);
   connections.watch(fastify, config.http.maxConnections);
   setUpBodies(fastify, config);
@@ -152,7 +152,7 @@ export async function setUpHttp(app: NestFastifyApplication, config: Config): Pr
   fastify.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
     const entry = { method: request.method, route, status: reply.statusCode };
-    health.observe({ ...entry, seconds: reply.elapsedTime / 1000 });
+    metrics.observe({ ...entry, seconds: reply.elapsedTime / 1000, problem: request.problem });
     logs.app.info({ requestId: request.id, ...entry, ms: Math.round(reply.elapsedTime) }, 'request');
     done();
   });

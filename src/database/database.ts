@@ -3,10 +3,11 @@ import type { DataSource, EntityManager } from 'typeorm';
 import { OneConnection, PooledConnections } from './connections';
 import { primary } from '../common/ipc';
 import { ClusterPeers } from './cluster-peers';
-import type { Executor, Work } from './executor';
+import type { Executor, UnitWatch, Work } from './executor';
 import { NoPeers, type Peers, PostgresPeers } from './peers';
 import { PooledExecutor } from './pooled-executor';
 import { clientOptions } from './postgres-options';
+import { type PoolLoad, poolLoad } from './pool-load';
 import { purgeDeleted } from './purge';
 import { onRejectedRow, type RejectionListener } from './row-tags';
 import { SerialExecutor } from './serial-executor';
@@ -20,6 +21,15 @@ export interface DataSources {
   readonly reader: DataSource;
 }
 
+/** How busy a database is. */
+export interface DatabaseLoad {
+  readonly kind: string;
+  /** Units of work that are not yet done. */
+  readonly units: number;
+  /** None on SQLite. */
+  readonly pools: readonly PoolLoad[];
+}
+
 /** All that services see of the database. */
 @Injectable()
 export class Database implements OnApplicationShutdown {
@@ -28,15 +38,20 @@ export class Database implements OnApplicationShutdown {
   /** Other processes on the same database. */
   readonly peers: Peers;
   private readonly executor: Executor;
+  private readonly watches: UnitWatch[] = [];
 
   constructor(private readonly sources: DataSources) {
     this.reader = sources.reader.manager;
     const { options } = sources.writer;
     const isPostgres = options.type === 'postgres';
     this.peers = isPostgres ? new PostgresPeers(clientOptions(options)) : primary ? new ClusterPeers(primary) : new NoPeers();
+    const watch: UnitWatch = {
+      committed: (units, ms) => this.watches.forEach((each) => each.committed(units, ms)),
+      repeated: () => this.watches.forEach((each) => each.repeated()),
+    };
     this.executor = isPostgres
-      ? new PooledExecutor(new PooledConnections(sources.writer))
-      : new SerialExecutor(new OneConnection(sources.writer.createQueryRunner()), UNIT_MS);
+      ? new PooledExecutor(new PooledConnections(sources.writer), watch)
+      : new SerialExecutor(new OneConnection(sources.writer.createQueryRunner()), UNIT_MS, watch);
   }
 
   /**
@@ -63,6 +78,21 @@ export class Database implements OnApplicationShutdown {
   /** Calls the listener once for each row that was refused because somebody else wrote it. */
   onRejectedRow(listener: RejectionListener): void {
     onRejectedRow(this.sources.writer, listener);
+  }
+
+  /** Tells from now on how units of work go. */
+  onUnits(watch: UnitWatch): void {
+    this.watches.push(watch);
+  }
+
+  /** How busy it is now. */
+  load(): DatabaseLoad {
+    const pool = (name: PoolLoad['name'], source: DataSource) => (source.options.type === 'postgres' ? [poolLoad(name, source)] : []);
+    return {
+      kind: this.sources.writer.options.type,
+      units: this.executor.depth,
+      pools: [...pool('writer', this.sources.writer), ...pool('reader', this.sources.reader)],
+    };
   }
 
   /**
