@@ -5,6 +5,7 @@ import { Sealed } from '../../src/crypto/sealed';
 import { startTestApp } from '../support/test-app';
 import { again } from '../support/second-factors';
 import { activate, addDoctor, addPatient, createWorld, newUsername, PASSWORD, type Person, type World } from '../support/world';
+import { select } from '../support/raw-database';
 
 interface Tokens {
   accessToken: string;
@@ -30,7 +31,7 @@ const as = (person: Person) => again(world, person);
 const tryLogin = async (username: string, password = PASSWORD) =>
   (await world.anonymous.post('/auth/login', { username, password })).status;
 const refresh = (refreshToken: string) => world.anonymous.post<Tokens>('/auth/refresh', { refreshToken });
-const query = <T>(sql: string, ...values: unknown[]) => world.foundations.sources.reader.query<T[]>(sql, values);
+const query = <T>(sql: string, ...values: unknown[]) => select<T>(world, sql, ...values);
 const accountOf = async (id: string) => {
   const sql = `SELECT a.*, COALESCE(c."failures", 0) AS "failures" FROM "account" a LEFT JOIN "login_counter" c ON c."subject" = a."id" WHERE a."id" = ?`;
   return (await query<{ status: string; lockedBy: string | null; failures: number; password: Buffer }>(sql, id))[0];
@@ -231,9 +232,7 @@ test('SEC-29 after the cost of hashing was raised, a sign-in hashes anew, once; 
   await before.app.close();
   const app = await startTestApp({ ARGON2_MEMORY_KIB: '512' }, before.dir);
   const stored = async () => {
-    const [row] = await app.foundations.sources.reader.query<{ password: Buffer }[]>('SELECT "password" FROM "account" WHERE "id" = ?', [
-      id,
-    ]);
+    const [row] = await select<{ password: Buffer }>(app, 'SELECT password FROM account WHERE id = ?', id);
     return new Sealed(row?.password ?? Buffer.alloc(0));
   };
   const enter = async (password: string) => (await app.anonymous.post('/auth/login', { username, password })).status;

@@ -1,14 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { copyFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { DataSource, type EntityMetadata } from 'typeorm';
-import { dataSourceOptions } from '../../ormconfig';
+import { dataSourceOptions, type Store } from '../../ormconfig';
+import { withBytea } from '../../src/database/postgres-options';
 import { RowTagger } from '../../src/crypto/row-tag';
 import { isCounted, tagColumn, useRowTags } from '../../src/database/row-tags';
 import { type RowFinding, verifyTaggedTables } from '../../src/database/tagged-tables';
 import { ask } from '../support/erasures';
-import { openRawFile, type RawDatabase, rows } from '../support/raw-database';
+import { dropUniqueIndexes, tableNames, type RawDatabase, rows } from '../support/raw-database';
 import { createWorld, sealedDiagnosis, type World } from '../support/world';
+import { copyOf, openAsOwner } from '../support/database-copy';
 
 /** Why each table can do with what it has against whoever rewrites the database. A new table needs a line here. */
 const DECISIONS: Readonly<Record<string, string>> = {
@@ -61,7 +62,7 @@ const DECISIONS: Readonly<Record<string, string>> = {
 
 let world: World;
 let tagger: RowTagger;
-let copy: string;
+let copy: Store;
 let source: DataSource;
 
 /** A world with a row in every tagged table, stopped, and a copy of its database. */
@@ -73,16 +74,11 @@ beforeAll(async () => {
   await ask(world.hospitalA, world.patientA.id, record);
   await world.app.close();
   tagger = new RowTagger(world.foundations.keys);
-  copy = join(world.dir, 'copy.sqlite');
-  copyFileSync(world.foundations.config.sqlitePath, copy);
-  const db = openRawFile(copy);
-  for (const { name } of rows<{ name: string }>(db, `SELECT name FROM sqlite_master WHERE type = 'trigger'`))
-    db.exec(`DROP TRIGGER "${name}"`);
-  for (const { sql, name } of rows<{ name: string; sql: string | null }>(db, `SELECT name, sql FROM sqlite_master WHERE type = 'index'`))
-    if (sql?.includes('UNIQUE')) db.exec(`DROP INDEX "${name}"`);
-  db.pragma('ignore_check_constraints = ON');
+  copy = await copyOf(world);
+  const db = openAsOwner(copy);
+  dropUniqueIndexes(db, ...tableNames(db));
   db.close();
-  source = await new DataSource(dataSourceOptions(copy)).initialize();
+  source = await withBytea(new DataSource(dataSourceOptions(copy))).initialize();
   useRowTags([source], tagger);
 }, 120_000);
 afterAll(async () => {
@@ -92,8 +88,7 @@ afterAll(async () => {
 
 /** What a verification finds after `change`, which is undone again. */
 async function after(change: (db: RawDatabase) => void): Promise<readonly RowFinding[]> {
-  const db = openRawFile(copy);
-  db.pragma('ignore_check_constraints = ON');
+  const db = openAsOwner(copy);
   const kept = ['row_set', ...tagged().map(({ tableName }) => tableName)];
   for (const table of kept) db.exec(`CREATE TEMP TABLE "keep_${table}" AS SELECT * FROM main."${table}"`);
   try {
@@ -131,7 +126,7 @@ it('SEC-78 SEC-80 each cell of each tagged table: altered, taken from another ro
   for (const { tableName, columns, primaryColumns } of tagged()) {
     const [key] = primaryColumns;
     for (const { databaseName: column } of columns) {
-      const db = openRawFile(copy);
+      const db = openAsOwner(copy);
       const [row, other] = rows<Record<string, unknown>>(db, `SELECT * FROM "${tableName}" ORDER BY "${column}" IS NULL, rowid LIMIT 2`);
       db.close();
       if (!row) continue; // nothing waits for a log, nobody is witnessed: tested with rows of their own
@@ -166,7 +161,7 @@ it('SEC-80 a whole row of a counted table that is gone, or was put back as it on
 
 /** An account as this server could have written it at another time. Only an old copy of the file has such a row; here it is made with the key. */
 function formerAccount(): Record<string, unknown> {
-  const db = openRawFile(copy);
+  const db = openAsOwner(copy);
   const [row] = rows<Record<string, unknown>>(db, 'SELECT * FROM account LIMIT 1');
   db.close();
   const before: Record<string, unknown> = { ...row, codeExpiresAt: 3 };

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { addTotp, askedFor, claimsOf, prove, signedIn, totpAt, type Tokens } from '../support/second-factors';
 import { addDoctor, createWorld, login, PASSWORD, type Person, type World } from '../support/world';
+import { select } from '../support/raw-database';
 
 const MINUTE = 60_000;
 const STEP = 30_000;
@@ -25,9 +26,11 @@ async function expectRefused(mfaToken: string, factor: object): Promise<void> {
 }
 
 async function trailOf(id: string): Promise<string[]> {
-  const rows = await world.foundations.sources.reader.query<
-    { action: string; outcome: string; kind: string | null; reason: string | null }[]
-  >('SELECT * FROM audit_event WHERE "actorId" = ? ORDER BY id', [id]);
+  const rows = await select<{ action: string; outcome: string; kind: string | null; reason: string | null }>(
+    world,
+    'SELECT * FROM audit_event WHERE actorId = ? ORDER BY id',
+    id,
+  );
   return rows.map((row) => [row.action, row.outcome, row.kind, row.reason].filter((item) => item !== null).join(' '));
 }
 

@@ -11,7 +11,7 @@ import { LogKeys } from '../../src/tlog/log-keys';
 import { HttpClient } from '../../src/tools/http-client';
 import { importBundles } from '../../src/tools/import-bundles';
 import { audited, damaged } from '../support/damage';
-import { type RawDatabase, rows, storedChain, type StoredRow } from '../support/raw-database';
+import { dropUniqueIndexes, type RawDatabase, rows, storedChain, type StoredRow } from '../support/raw-database';
 import { createWorld, PASSWORD, sealedDiagnosis, type World } from '../support/world';
 
 let world: World;
@@ -252,11 +252,7 @@ describe('whoever owns the database file', () => {
   test('ATTACK duplicated leaf: a second leaf for one block', async () => {
     let [size, height] = [0, 0];
     const found = await damaged(world, (db) => {
-      for (const { name } of rows<{ name: string }>(
-        db,
-        `SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'log_leaf' AND sql IS NOT NULL`,
-      ))
-        db.exec(`DROP INDEX "${name}"`);
+      dropUniqueIndexes(db, 'log_leaf');
       const block = storedChain(db, patient)[1];
       if (!block) throw new Error('no block');
       height = block.height;
