@@ -89,7 +89,6 @@ describe('ATTACK a password change that was overtaken', () => {
 });
 
 describe('SEC-35 ATTACK locking the founder out', () => {
-  const founders = () => query<{ id: string }>(`SELECT "id" FROM "account" WHERE "role" = 'ADMIN' AND "status" = 'ACTIVE'`);
   const second = async () => {
     const founder = await as(world.founder);
     return activate(world, (await founder.api.post<Code>('/accounts', { role: 'ADMIN', name: 'Second' })).body, 'founder');
@@ -135,21 +134,6 @@ describe('SEC-35 ATTACK locking the founder out', () => {
     const founder = await as(world.founder);
     expect((await founder.api.post(`/accounts/${other.id}/unlock`)).status).toBe(200);
     expect((await founder.api.post(`/accounts/${other.id}/close`)).status).toBe(200);
-  });
-
-  test.each(['lock', 'close'] as const)('two founders who decide "%s" about each other at once do not leave nobody', async (act) => {
-    const other = await second();
-    const decisions = world.app.get(DecisionsService);
-    const actorOf = ({ id }: Person): Actor => {
-      const now = world.clock.now();
-      return { id, role: 'ADMIN', hospitalId: null, sessionId: id, epoch: now, authTime: now, acr: 'pwd', requestId: id };
-    };
-    const decide = (actor: Person, about: Person) => decisions.decide(actorOf(actor), about.id, act);
-    const results = await Promise.allSettled([decide(world.founder, other), decide(other, world.founder)]);
-    expect(results).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected', reason: { code: 'conflict' } }]);
-    expect(await founders()).toEqual([{ id: world.founder.id }]);
-    // As long as there is another founder, the first makes none alone.
-    if (act === 'lock') await decisions.decide(actorOf(world.founder), other.id, 'close');
   });
 });
 
@@ -249,3 +233,27 @@ test('SEC-29 after the cost of hashing was raised, a sign-in hashes anew, once; 
     await app.close();
   }
 });
+
+// Last, for it has servers of its own, and one process checks tokens for one server only.
+test.each(['lock', 'close'] as const)(
+  'SEC-35 ATTACK two founders who decide "%s" about each other at once do not leave nobody',
+  async (act) => {
+    const own = await createWorld(); // with two founders and no more
+    const asked = await own.founder.api.post<Code>('/accounts', { role: 'ADMIN', name: 'Second' });
+    const other = await activate(own, asked.body, 'founder');
+    const decisions = own.app.get(DecisionsService);
+    const actorOf = ({ id }: Person): Actor => {
+      const now = own.clock.now();
+      return { id, role: 'ADMIN', hospitalId: null, sessionId: id, epoch: now, authTime: now, acr: 'pwd', requestId: id };
+    };
+    const decide = (actor: Person, about: Person) => decisions.decide(actorOf(actor), about.id, act);
+    const results = await Promise.allSettled([decide(own.founder, other), decide(other, own.founder)]);
+    const won = results.findIndex(({ status }) => status === 'fulfilled');
+    // On PostgreSQL the other may have been let in again, and then be told that its account is no more.
+    const code = expect.stringMatching(own.foundations.config.postgres ? /^(conflict|unauthenticated)$/ : /^conflict$/);
+    expect(results[1 - won]).toMatchObject({ status: 'rejected', reason: { code } });
+    const left = await select(own, `SELECT id FROM account WHERE role = 'ADMIN' AND status = 'ACTIVE'`);
+    expect(left).toEqual([{ id: [own.founder, other][won]?.id }]);
+    await own.close();
+  },
+);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { addTotp, askedFor, claimsOf, prove, signedIn, totpAt, type Tokens } from '../support/second-factors';
 import { addDoctor, createWorld, login, PASSWORD, type Person, type World } from '../support/world';
 import { select } from '../support/raw-database';
+import { databaseFiles } from '../support/database-files';
 
 const MINUTE = 60_000;
 const STEP = 30_000;
@@ -144,8 +145,7 @@ describe('SEC-43 a code app', () => {
   });
 
   test('the seed is sealed, and shown once', async () => {
-    const { sqlitePath } = world.foundations.config;
-    for (const file of [sqlitePath, `${sqlitePath}-wal`]) {
+    for (const file of databaseFiles(world)) {
       const content = readFileSync(file);
       expect(content.includes(seed)).toBe(false);
       expect(content.includes(Buffer.from(seed).toString('base64'))).toBe(false);
@@ -204,10 +204,8 @@ describe('SEC-43 a code app', () => {
       expect((await prove(world, mfaToken, { recoveryCode: second })).status).toBe(200);
       const left = await doctor.api.get<{ recoveryCodes: number }>('/auth/factors');
       expect(left.body.recoveryCodes).toBe(8);
-      const { sqlitePath } = world.foundations.config;
-      for (const file of [sqlitePath, `${sqlitePath}-wal`])
-        for (const item of codes)
-          for (const form of [item, item.replaceAll('-', '')]) expect(readFileSync(file).includes(form)).toBe(false);
+      for (const file of databaseFiles(world).map((path) => readFileSync(path)))
+        for (const item of codes) for (const form of [item, item.replaceAll('-', '')]) expect(file.includes(form)).toBe(false);
     });
 
     test('ATTACK one code in 20 sign-ins at once opens one session; a code of somebody else opens none', async () => {

@@ -4,8 +4,8 @@ import { openRaw, rows } from './raw-database';
 import type { TestApp } from './test-app';
 
 /**
- * Every file in which the server's database is now. SQLite: file, log and index of the log. PostgreSQL: all pages are written first, and the write-ahead
- * log of the whole server is among them if asked for.
+ * Every file in which the server's database is now. SQLite: file, log and index of the log. PostgreSQL: all pages are written first; its write-ahead log
+ * is that of the whole server, of which what was written since this data folder was made is taken.
  */
 export function databaseFiles(app: Pick<TestApp, 'foundations'>, log: 'with log' | 'without log' = 'with log'): string[] {
   const { postgres, sqlitePath } = app.foundations.config;
@@ -17,8 +17,10 @@ export function databaseFiles(app: Pick<TestApp, 'foundations'>, log: 'with log'
     `SELECT current_setting('data_directory') AS data, oid::int FROM pg_database WHERE datname = current_database()`,
   );
   db.close();
-  const folders = [`base/${found?.oid}`, ...(log === 'with log' ? ['pg_wal'] : [])];
-  return folders.flatMap((folder) => filesIn(join(found?.data ?? '', folder)));
+  const data = found?.data ?? '';
+  const since = statSync(dirname(sqlitePath)).birthtimeMs;
+  const segments = filesIn(join(data, 'pg_wal')).filter((path) => statSync(path).mtimeMs >= since);
+  return [...filesIn(join(data, `base/${found?.oid}`)), ...(log === 'with log' ? segments : [])];
 }
 
 /** Every file below a folder. */

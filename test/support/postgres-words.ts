@@ -4,8 +4,8 @@ const call = (name: string) => new RegExp(`\\b${name}\\(((?:[^()]|\\([^()]*\\))*
 const WORDS: readonly (readonly [sqlite: RegExp, postgres: string])[] = [
   [/\bmain\./g, ''],
   [/\bBEGIN IMMEDIATE\b/g, 'BEGIN'],
-  [/\bUPDATE OR IGNORE\b/g, 'UPDATE'],
   [/\browid\b/g, 'ctid'],
+  [/\bchar\(10\)/g, 'chr(10)'],
   [call('hex'), `upper(encode($1, 'hex'))`],
   [call('zeroblob'), `decode(repeat('00', $1), 'hex')`],
   [call('randomblob'), `substr(decode(repeat(md5(random()::text), $1 / 16 + 1), 'hex'), 1, $1)`],

@@ -66,21 +66,8 @@ export class RawPostgres implements RawDatabase {
     return {
       all: (...values) => ask(values).rows,
       get: (...values) => ask(values).rows[0],
-      run: (...values) => ({
-        changes: sql.startsWith('UPDATE OR IGNORE') ? this.orIgnored(() => ask(values).changes) : ask(values).changes,
-      }),
+      run: (...values) => ({ changes: ask(values).changes }),
     };
-  }
-
-  /** Within a transaction: what the table refuses changes nothing, and the transaction goes on. */
-  private orIgnored(work: () => number): number {
-    this.ask('SAVEPOINT tried', []);
-    try {
-      return work();
-    } catch {
-      this.ask('ROLLBACK TO tried', []);
-      return 0;
-    }
   }
 
   exec(sql: string): void {
