@@ -1,66 +1,17 @@
-import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Role, ROLES } from '../common/actor';
+import { postgresStore } from './postgres-store';
+import { ConfigError, type Env, flag, integer, isLoopback, path, text } from './variables';
 
-/** Thrown at start when a variable is wrong; names the variable and the rule, never the value. */
-export class ConfigError extends Error {
-  constructor(name: string, rule: string) {
-    super(`${name}: ${rule}`);
-    this.name = 'ConfigError';
-  }
-}
-
-/** How to reach a PostgreSQL database. */
-export interface PostgresStore {
-  /** `postgres://user@host:port/database`, with `sslmode` where it is needed; a password may stand in it, better in a file. */
-  readonly url: string;
-  readonly password: string | null;
-  /** Connections of the writing pool; the reading one has as many. */
-  readonly poolSize: number;
-}
-
-type Env = Readonly<Record<string, string | undefined>>;
-
-function text(env: Env, name: string, fallback: string): string {
-  const value = env[name] ?? fallback;
-  if (value.trim() === '') throw new ConfigError(name, 'must not be empty');
-  return value;
-}
-
-function integer(env: Env, name: string, fallback: number, min: number, max: number): number {
-  const value = env[name] ?? String(fallback);
-  if (!/^\d{1,12}$/.test(value) || Number(value) < min || Number(value) > max)
-    throw new ConfigError(name, `must be a whole number from ${min} to ${max}`);
-  return Number(value);
-}
-
-function flag(env: Env, name: string, fallback: boolean): boolean {
-  const value = env[name] ?? String(fallback);
-  if (value !== 'true' && value !== 'false') throw new ConfigError(name, 'must be true or false');
-  return value === 'true';
-}
+export { ConfigError } from './variables';
+export type { PostgresStore } from './postgres-store';
 
 function oneOf<T extends string>(env: Env, name: string, fallback: T, allowed: readonly T[]): T {
   const value = env[name] ?? fallback;
   const found = allowed.find((item) => item === value);
   if (!found) throw new ConfigError(name, `must be one of ${allowed.join(', ')}`);
   return found;
-}
-
-function postgresStore(env: Env): PostgresStore | null {
-  const url = env['DATABASE_URL'] ?? '';
-  if (url === '') return null;
-  if (!/^postgres(ql)?:\/\//.test(url)) throw new ConfigError('DATABASE_URL', 'must begin with postgres://');
-  return { url, password: secretFrom(env, 'DATABASE_PASSWORD_FILE'), poolSize: integer(env, 'DATABASE_POOL', 10, 2, 200) };
-}
-
-function secretFrom(env: Env, name: string): string | null {
-  const file = path(env, name);
-  try {
-    return file === null ? null : readFileSync(file, 'utf8').trimEnd();
-  } catch {
-    throw new ConfigError(name, 'must name a file that can be read');
-  }
 }
 
 /** The token that holds the root key, or null when key files do. */
@@ -77,9 +28,8 @@ function pkcs11(env: Env) {
 /** In production plain HTTP leaves the machine only when somebody said that it may: a proxy with TLS is named, or the network is trusted. */
 function host(env: Env): string {
   const address = text(env, 'HOST', '127.0.0.1');
-  const isLocal = address === 'localhost' || address === '::1' || /^127(\.\d{1,3}){3}$/.test(address);
   const isProxied = (env['TRUSTED_PROXIES'] ?? '').trim() !== '' || flag(env, 'ALLOW_PLAIN_HTTP', false);
-  if (env['NODE_ENV'] === 'production' && !isLocal && !isProxied)
+  if (env['NODE_ENV'] === 'production' && !isLoopback(address) && !isProxied)
     throw new ConfigError(
       'HOST',
       'must be loopback in production unless TRUSTED_PROXIES names a proxy with TLS or ALLOW_PLAIN_HTTP is true',
@@ -123,10 +73,17 @@ function webauthn(env: Env, port: number) {
   return { rpId, origins: pages };
 }
 
-/** A file that need not be there: null when the variable is not set. */
-function path(env: Env, name: string): string | null {
-  const value = env[name] ?? '';
-  return value === '' ? null : resolve(value);
+/** Processes that serve together: how many, and which of them this is; null for a server that is one process, and for the primary. */
+function cluster(env: Env) {
+  const own = integer(env, 'CLUSTER_WORKER', 0, 0, 1024);
+  return { processes: integer(env, 'CLUSTER_PROCESSES', availableParallelism(), 1, 1024), worker: own === 0 ? null : own };
+}
+
+/** Each process has its own log files: two that rotate one file would lose lines. */
+function logDir(env: Env, dataDir: string): string {
+  const dir = resolve(text(env, 'LOG_DIR', join(dataDir, 'logs')));
+  const { worker } = cluster(env);
+  return worker === null ? dir : join(dir, `worker-${worker}`);
 }
 
 /**
@@ -144,11 +101,20 @@ export function readConfig(env: Env = process.env) {
     dataDir,
     keysDir: resolve(text(env, 'KEYS_DIR', join(dataDir, 'keys'))),
     pkcs11: pkcs11(env),
-    logDir: resolve(text(env, 'LOG_DIR', join(dataDir, 'logs'))),
+    logDir: logDir(env, dataDir),
     logLevel: oneOf(env, 'LOG_LEVEL', 'info', ['debug', 'info', 'warn', 'error']),
     logConsole: flag(env, 'LOG_CONSOLE', true),
+    cluster: cluster(env),
+    shutdown: {
+      /** How long new connections are still taken after the server was told to end, for load balancers that look at its readiness now and then. */
+      delaySeconds: integer(env, 'SHUTDOWN_DELAY_SECONDS', 0, 0, 600),
+      /** How long running requests may then still take. */
+      seconds: integer(env, 'SHUTDOWN_SECONDS', 20, 1, 600),
+    },
     /** A PostgreSQL database in place of the SQLite file; null without DATABASE_URL. */
-    postgres: postgresStore(env),
+    postgres: postgresStore(env, 'DATABASE_URL'),
+    /** The same database, as the role that owns the tables: for `npm run migrate`. Servers do without. */
+    postgresOwner: postgresStore(env, 'DATABASE_OWNER_URL'),
     sqlitePath: resolve(text(env, 'SQLITE_PATH', join(dataDir, 'ehr.sqlite'))),
     token: {
       issuer: text(env, 'TOKEN_ISSUER', 'urn:bjwt-ehr'),

@@ -1,5 +1,8 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
+import { OneConnection, PooledConnections } from './connections';
+import { primary } from '../common/ipc';
+import { ClusterPeers } from './cluster-peers';
 import type { Executor, Work } from './executor';
 import { NoPeers, type Peers, PostgresPeers } from './peers';
 import { PooledExecutor } from './pooled-executor';
@@ -7,6 +10,9 @@ import { clientOptions } from './postgres-options';
 import { purgeDeleted } from './purge';
 import { onRejectedRow, type RejectionListener } from './row-tags';
 import { SerialExecutor } from './serial-executor';
+
+/** The longest import takes a few seconds. */
+const UNIT_MS = 30_000;
 
 /** The two connections to one database: the writer belongs to the executor, the reader cannot write. */
 export interface DataSources {
@@ -27,8 +33,10 @@ export class Database implements OnApplicationShutdown {
     this.reader = sources.reader.manager;
     const { options } = sources.writer;
     const isPostgres = options.type === 'postgres';
-    this.peers = isPostgres ? new PostgresPeers(clientOptions(options)) : new NoPeers();
-    this.executor = isPostgres ? new PooledExecutor(sources.writer) : new SerialExecutor(sources.writer.createQueryRunner());
+    this.peers = isPostgres ? new PostgresPeers(clientOptions(options)) : primary ? new ClusterPeers(primary) : new NoPeers();
+    this.executor = isPostgres
+      ? new PooledExecutor(new PooledConnections(sources.writer))
+      : new SerialExecutor(new OneConnection(sources.writer.createQueryRunner()), UNIT_MS);
   }
 
   /**
@@ -37,6 +45,14 @@ export class Database implements OnApplicationShutdown {
    */
   transaction<T>(work: Work<T>): Promise<T> {
     return this.executor.run(work);
+  }
+
+  /**
+   * The same for a unit that others of this kind may overlap (on PostgreSQL): one that appends to the trail only, or that changes the chart of one patient, which
+   * it claims first (`claim`). Whatever else it reads may change until it commits; what must not, it does after `needAlone`.
+   */
+  beside<T>(work: Work<T>): Promise<T> {
+    return this.executor.runBeside(work);
   }
 
   /** Calls `effect` once the unit that is running now is durable: for caches and log files, which must not run ahead of the database. */
@@ -52,9 +68,10 @@ export class Database implements OnApplicationShutdown {
   /**
    * Takes the bytes of rows that were deleted or overwritten before out of the files of the database. False when somebody who reads kept some of
    * them: try again.
+   * @param since when the last of these rows was deleted, ms
    */
-  purge(): Promise<boolean> {
-    return this.executor.between(purgeDeleted);
+  purge(since = Date.now()): Promise<boolean> {
+    return this.executor.between((runner) => purgeDeleted(runner, since));
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -6,6 +6,7 @@ import { ADVISORY } from './advisory-locks';
 export type News =
   | { readonly about: 'queued' }
   | { readonly about: 'revoked' }
+  | { readonly about: 'erased' }
   | { readonly about: 'published'; readonly logId: number; readonly size: number }
   | { readonly about: 'halted'; readonly logId: number; readonly halt: string };
 
@@ -18,7 +19,7 @@ export interface Peers {
   close(): Promise<void>;
 }
 
-/** A SQLite file has one server. Where a test starts two, each step of what both do is safe, for it is one transaction. */
+/** A SQLite file has one server: one process, or a cluster. Where somebody starts two, each step of what both do is safe, for it is one transaction. */
 export class NoPeers implements Peers {
   leads(): Promise<boolean> {
     return Promise.resolve(true);

@@ -1,8 +1,24 @@
-import { Injectable } from '@nestjs/common';
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Inject, Injectable } from '@nestjs/common';
+import {
+  AggregatorRegistry,
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from 'prom-client';
 import { ApiError } from '../common/errors';
+import { primary } from '../common/ipc';
+import { CONFIG, type Config } from '../config/config';
 import { Database } from '../database/database';
+import { SOON } from '../database/executor';
 import { LedgerStatusService } from '../ledger/ledger-status.service';
+import { ConnectionsService } from './connections.service';
+
+/** Metrics of one process, in the form in which processes hand them to each other. */
+type Figures = MetricObjectWithValues<MetricValue<string>>[];
 
 /** Whether the server can serve, and how it does. No label ever holds an id or a name. */
 @Injectable()
@@ -33,7 +49,11 @@ export class HealthService {
   constructor(
     private readonly database: Database,
     private readonly ledger: LedgerStatusService,
+    private readonly connections: ConnectionsService,
+    @Inject(CONFIG) { cluster: { worker } }: Config,
   ) {
+    if (worker !== null) this.registry.setDefaultLabels({ worker });
+    primary?.handle('metrics', () => this.figures());
     collectDefaultMetrics({ register: this.registry });
     const rejected = new Counter({
       name: 'ehr_rejected_rows_total',
@@ -43,13 +63,14 @@ export class HealthService {
     database.onRejectedRow(() => rejected.inc());
   }
 
-  /** @throws ApiError unavailable when the database does not answer */
+  /** @throws ApiError unavailable when the database does not answer, or the server ends */
   async check(): Promise<void> {
+    if (this.connections.isEnding) throw new ApiError('unavailable', 'The server is ending');
     try {
       await this.database.reader.query('SELECT 1');
       await this.database.transaction((tx) => tx.query('SELECT 1'));
     } catch {
-      throw new ApiError('unavailable', 'The database does not answer');
+      throw new ApiError('unavailable', 'The database does not answer', SOON);
     }
   }
 
@@ -58,9 +79,18 @@ export class HealthService {
     this.requests.observe({ method: request.method, route: request.route, status: String(request.status) }, request.seconds);
   }
 
+  /** Of all workers of a cluster, whichever was asked, each under its label `worker`. */
   async metrics(): Promise<string> {
+    const others = (await primary?.ask('metrics')) as Figures[] | undefined;
+    const own = await this.figures();
+    return others ? AggregatorRegistry.aggregate([own, ...others]).metrics() : this.registry.metrics();
+  }
+
+  private async figures(): Promise<Figures> {
     await this.readLedger();
-    return this.registry.metrics();
+    const figures = await this.registry.getMetricsAsJSON();
+    // Values of two workers have different labels, so nothing is added up; the library would leave some metrics out.
+    return figures.map((figure) => ({ ...figure, aggregator: 'sum' }));
   }
 
   private async readLedger(): Promise<void> {

@@ -34,7 +34,7 @@ export interface Workplace {
 
 /** Opens a data folder, works and closes it. @throws OperatorError, CryptoError */
 export async function atWork<T>(config: Config, work: (place: Workplace) => Promise<T>): Promise<T> {
-  assertDatabase(config);
+  await assertDatabase(config);
   const { keys, sources } = await openFoundations(config);
   return withTrail(config, sources, (database, note) => work({ keys, database, note }));
 }
@@ -114,7 +114,8 @@ export function retireKek(config: Config, tenantId: string, version: number, tel
       await note(tx, { action: 'key.retire', kind: 'kek', tenantId });
     });
     tell(`${tenantId}: version ${version} is destroyed. Backups made before still hold it.`);
-    if (!(await database.purge())) tell('A reader keeps its bytes in the write-ahead log; they go with the next checkpoint.');
+    if (!(await database.purge()))
+      tell('Its bytes are still in the files: they go with the next checkpoint (SQLite) or VACUUM (PostgreSQL).');
   });
 }
 
