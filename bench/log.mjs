@@ -43,14 +43,26 @@ function growChain(ours, patientId, blocks) {
   db.close();
 }
 
-/** Brings a hospital's log to `leaves` leaves through the server's own sequencer. */
-async function growLog(ours, hospitalId, leaves) {
+/** The database of the stopped server through the server's own code, with the key of its row tags. */
+async function openStopped(ours, readonly) {
   const require = createRequire(`${ours.dist}/src/main.js`);
   require('reflect-metadata');
   const { DataSource } = require('typeorm');
   const { dataSourceOptions } = require(`${ours.dist}/ormconfig.js`);
+  const { readConfig } = require(`${ours.dist}/src/config/config.js`);
+  const { openRootKeys } = require(`${ours.dist}/src/crypto/open-root-keys.js`);
+  const { RowTagger } = require(`${ours.dist}/src/crypto/row-tag.js`);
+  const { useRowTags } = require(`${ours.dist}/src/database/row-tags.js`);
+  const source = await new DataSource(dataSourceOptions(ours.database, readonly)).initialize();
+  useRowTags([source], new RowTagger(openRootKeys(readConfig({ DATA_DIR: ours.data }), { create: false })));
+  return source;
+}
+
+/** Brings a hospital's log to `leaves` leaves through the server's own sequencer. */
+async function growLog(ours, hospitalId, leaves) {
+  const require = createRequire(`${ours.dist}/src/main.js`);
+  const source = await openStopped(ours, false);
   const { currentLog, queueEntry, sequence } = require(`${ours.dist}/src/tlog/log-store.js`);
-  const source = await new DataSource(dataSourceOptions(ours.database)).initialize();
   await source.query('PRAGMA synchronous = OFF');
   const { id, size } = await currentLog(source.manager, hospitalId);
   for (let done = size; done < leaves;) {
@@ -67,12 +79,10 @@ async function growLog(ours, hospitalId, leaves) {
 /** Milliseconds to prove and check that the log grew from `size - OVERLAP` to `size`, read from the database as an auditor would; and to check one receipt's path. */
 async function incremental(ours, hospitalId, sizes, times) {
   const require = createRequire(`${ours.dist}/src/main.js`);
-  const { DataSource } = require('typeorm');
-  const { dataSourceOptions } = require(`${ours.dist}/ormconfig.js`);
+  const source = await openStopped(ours, true);
   const { currentLog } = require(`${ours.dist}/src/tlog/log-store.js`);
   const { TreeReader } = require(`${ours.dist}/src/tlog/tree-reader.js`);
   const { verifyConsistency } = require(`${ours.dist}/src/ledger/core/tree.js`);
-  const source = await new DataSource(dataSourceOptions(ours.database, true)).initialize();
   const { id } = await currentLog(source.manager, hospitalId);
   const result = {};
   for (const size of sizes) {

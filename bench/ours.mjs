@@ -37,7 +37,8 @@ export class OurServer {
   constructor(dir, dist) {
     this.dir = dir;
     this.dist = dist;
-    this.database = join(dir, 'data', 'ehr.sqlite');
+    this.data = join(dir, 'data');
+    this.database = join(this.data, 'ehr.sqlite');
     this.people = {};
   }
 
@@ -45,7 +46,7 @@ export class OurServer {
   async start({ countSql = false } = {}) {
     this.program = start(join(this.dist, 'src', 'main.js'), {
       execArgv: ['--import', fileURLToPath(PROBE)],
-      env: { ...settings(this.dir), ...(countSql ? { BENCH_COUNT_SQL: '1' } : {}) },
+      env: { ...settings(this.dir), ...(countSql ? { BENCH_COUNT_SQL: '1', LEDGER_SCRUB_BLOCKS: '0' } : {}) },
     });
     const [, url] = await printed(this.program, /listens on (http\S+)/);
     this.url = url.replace('[::1]', '127.0.0.1');

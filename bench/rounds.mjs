@@ -5,6 +5,7 @@ import { cpuMs, message, start } from './processes.mjs';
 
 const LOAD = fileURLToPath(new URL('./load.mjs', import.meta.url));
 const POOL = 512;
+const INVALID = '/api/v1/patients?limit=0';
 
 /** Work for each connection: `length` requests, a whole number per connection. */
 const spread = (connections, make, each = 8) =>
@@ -140,7 +141,13 @@ export class Rounds {
     return this.measure('floor read', { ...this.floorJob(this.floor, connections), requests, expect: 200 });
   }
 
-  /** A route that the doctor's role is refused: rate limit, token and role are all that happens, and no statement is run. */
+  /** A request that validation refuses (400): rate limit, token, role and validation are all that happens; no statement, nothing on the trail. */
+  async invalid(connections) {
+    const requests = spread(connections, () => ({ method: 'GET', path: INVALID }));
+    return this.measure('invalid', { ...(await this.ourJob('doctor', connections)), requests, expect: 400 });
+  }
+
+  /** A route that the doctor's role is refused (403): the refusal is on the trail before the answer. */
   async refused(connections) {
     const requests = spread(connections, () => ({ method: 'GET', path: '/api/v1/hospitals/me/staff' }));
     return this.measure('refused', { ...(await this.ourJob('doctor', connections)), requests, expect: 403 });
@@ -171,6 +178,7 @@ export class Rounds {
     result['seal-hot/64'] = (await this.seal(64, true)).sealed;
     result['floor-write-hot/64'] = await this.floorWrite(64, true);
     result['draft+seal/64'] = await this.draftAndSeal(64);
+    result['invalid/64'] = await this.invalid(64);
     result['refused/64'] = await this.refused(64);
     result['one-row/64'] = await this.oneRow(64);
     result['bare/64'] = await this.bareTrivial(64);
