@@ -1,13 +1,13 @@
 /** Chain verification (P5, P6), cold start (P8) and statements per request: what is measured on freshly started servers. */
-import { createHash, generateKeyPairSync, hash, sign, verify } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { peakRss, rssMb } from './processes.mjs';
+import { rawEd25519, rawSha256 } from './raw.mjs';
 
-const SIGNATURES = 1500;
 const SETTLE_MS = 700;
 const COUNTED = 20;
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -25,24 +25,6 @@ function chainBytes(ours, patientId) {
   db.close();
   const parts = rows.flatMap((row) => [row.header, Buffer.from(row.attestation ?? ''), row.ciphertext ?? Buffer.alloc(0)]);
   return { blocks: rows.length, bytes: Buffer.concat(parts) };
-}
-
-/** Raw SHA-256 over these bytes at once, MB/s on one core; repeated to some 100 ms. */
-function rawSha256(bytes) {
-  const times = Math.max(4, Math.ceil(6e7 / bytes.length));
-  const started = performance.now();
-  for (let index = 0; index < times; index += 1) hash('sha256', bytes, 'buffer');
-  return (bytes.length * times) / 1e6 / ((performance.now() - started) / 1000);
-}
-
-/** Raw Ed25519 verifications per second of an attestation's size, on one core. */
-function rawEd25519() {
-  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
-  const text = Buffer.alloc(520, 'a');
-  const signature = sign(null, text, privateKey);
-  const started = performance.now();
-  for (let index = 0; index < SIGNATURES; index += 1) if (!verify(null, text, publicKey, signature)) throw new Error('Ed25519');
-  return SIGNATURES / ((performance.now() - started) / 1000);
 }
 
 /** Verifies the long chain `rounds` times beside raw hashing and raw signature checks in this process. */
@@ -135,11 +117,11 @@ const IDLE_MS = 2500;
 export async function countStatements(ours, sealedId) {
   await ours.stop();
   await ours.start({ countSql: true });
-  await ours.call(null, 'GET', '/patients?limit=0', undefined, { expect: 401 }); // or it would measure no authentication
+  await ours.call(null, 'POST', '/imports', undefined, { expect: 401 }); // or it would measure no authentication
   const drafts = [];
   const { DIAGNOSIS } = await import('./ours.mjs');
   const acts = {
-    authentication: () => ours.call('doctor', 'GET', '/patients?limit=0', undefined, { expect: 400 }),
+    authentication: () => ours.call('doctor', 'POST', '/imports', undefined, { expect: 415 }),
     'role refused': () => ours.call('doctor', 'GET', '/hospitals/me/staff', undefined, { expect: 403 }),
     read: () => ours.call('doctor', 'GET', `/records/${sealedId}`),
     draft: async () => drafts.push((await ours.call('doctor', 'POST', `/patients/${ours.patients[0]}/diagnoses`, DIAGNOSIS)).id),
