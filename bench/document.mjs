@@ -1,8 +1,7 @@
 /** `docs/performance.md`: its prose is written by hand; what stands between the marks, and the picture, are made from the newest results. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { format, resolveConfig } from 'prettier';
-import { growthRows } from './growth.mjs';
+import { growthRows } from './growth-rows.mjs';
 import { heading } from './host.mjs';
 import { PARTS } from './options.mjs';
 import { cellsOf, HEAD } from './report.mjs';
@@ -48,6 +47,7 @@ export async function writeDocument(folder, file) {
   text = filled(text, 'run', about);
   text = filled(text, 'table', markdown(run.rows));
   text = filled(text, 'growth', growth ? growthText(growth) : 'No growth run yet.');
+  const { format, resolveConfig } = await import('prettier');
   writeFileSync(file, await format(text, { ...(await resolveConfig(file)), parser: 'markdown' }));
   if (growth) writeFileSync(join(dirname(file), 'growth.svg'), picture(growth.points));
   return file;
@@ -59,8 +59,17 @@ const shares = (some) =>
     .map(([name, share]) => `${name} ${(share * 100).toFixed(0)} %`)
     .join(', ');
 
-function growthText({ stamp, host, summaries }) {
-  return `Run of ${stamp.slice(0, 10)}, load average when it began ${host.loadAverageBefore.toFixed(1)}.\n\n${markdown(summaries.flatMap(growthRows))}`;
+/** Where the stored bytes of a record are. */
+function tablesText(tables) {
+  const lines = tables.map(({ name, ...bytes }) => [name, ...[bytes.bytes, bytes.indexes, bytes.unused].map((value) => value.toFixed(0))]);
+  return [['table', 'bytes a record', 'of it indexes', 'of it empty'], ['---', '---:', '---:', '---:'], ...lines]
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n');
+}
+
+function growthText({ stamp, host, summaries, tables }) {
+  const about = `Run of ${stamp.slice(0, 10)}, load average when it began ${host.loadAverageBefore.toFixed(1)}.`;
+  return [about, markdown(summaries.flatMap(growthRows)), 'Where the stored bytes are, by table:', tablesText(tables)].join('\n\n');
 }
 
 function picture(points) {

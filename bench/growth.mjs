@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { heading, hostOf, RESULTS, snapshot, yardstick } from './host.mjs';
 import { DIAGNOSIS, OurServer } from './ours.mjs';
 import { rssMb } from './processes.mjs';
-import { number, table } from './report.mjs';
+import { growthRows, summaryOf } from './growth-rows.mjs';
+import { table } from './report.mjs';
 import { Rounds } from './rounds.mjs';
-import { lastToFirst } from './statistics.mjs';
 
 const CONNECTIONS = 64;
 /** Records of a step: a whole and even number for each connection. */
@@ -20,17 +20,6 @@ const FLOOR_SECONDS = 0.4;
 const PATIENTS = 1000;
 const FOLDER = process.env.BENCH_GROWTH ?? join(tmpdir(), 'bjwt-bench-growth');
 const STATE = join(FOLDER, 'state.json');
-
-/**
- * @typedef {object} Point after a step
- * @property {number} records sealed so far
- * @property {number} rate seals a second
- * @property {number} p99 ms
- * @property {number} cpuUs of a seal
- * @property {number} floorRate sealed writes of the floor right after
- * @property {number} bytes of the database's pages
- * @property {number} rssMb of our server
- */
 
 function open(ours) {
   const require = createRequire(`${ours.dist}/src/main.js`);
@@ -44,6 +33,23 @@ function stored(ours, countRecords = false) {
     const pragma = (name) => db.pragma(name, { simple: true });
     const bytes = (pragma('page_count') - pragma('freelist_count')) * pragma('page_size');
     return { bytes, records: countRecords ? db.prepare('SELECT COUNT(*) AS n FROM ledger_content').get().n : null };
+  } finally {
+    db.close();
+  }
+}
+
+/** Bytes of a record by table: its pages, those of its indexes, and what of both is empty. The largest eight. */
+function tablesOf(ours, records) {
+  const db = open(ours);
+  try {
+    const rows = db
+      .prepare(
+        `SELECT m.tbl_name AS name, SUM(d.pgsize) AS bytes, SUM(CASE m.type WHEN 'index' THEN d.pgsize ELSE 0 END) AS indexes, SUM(d.unused) AS unused
+         FROM dbstat d JOIN sqlite_master m ON m.name = d.name GROUP BY m.tbl_name ORDER BY bytes DESC LIMIT 8`,
+      )
+      .all();
+    const each = (value) => value / records;
+    return rows.map(({ name, bytes, indexes, unused }) => ({ name, bytes: each(bytes), indexes: each(indexes), unused: each(unused) }));
   } finally {
     db.close();
   }
@@ -71,7 +77,13 @@ async function begin(note) {
   note(`a new run in ${FOLDER}: enrolling ${PATIENTS} patients`);
   await ours.setUp(PATIENTS);
   const { people, hospitalId, patients, hot, names } = ours;
-  const state = { world: { people, hospitalId, patients, hot, names }, base: stored(ours).bytes, records: 0, points: [] };
+  const state = {
+    world: { people, hospitalId, patients, hot, names },
+    base: stored(ours).bytes,
+    payload: Buffer.byteLength(DIAGNOSIS),
+    records: 0,
+    points: [],
+  };
   return { ours, state };
 }
 
@@ -113,7 +125,13 @@ export async function grow({ sizes, fresh }, { say, note }) {
     const file = join(RESULTS, `${stamp}-growth.json`);
     writeFileSync(
       file,
-      JSON.stringify({ stamp, host: state.host, summaries: sizes.flatMap((each) => summaryOf(state, each) ?? []), points: state.points }),
+      JSON.stringify({
+        stamp,
+        host: state.host,
+        summaries: sizes.flatMap((each) => summaryOf(state, each) ?? []),
+        tables: tablesOf(ours, state.records),
+        points: state.points,
+      }),
     );
     say(`written: ${file}`);
   }
@@ -126,53 +144,4 @@ async function step(rounds, state) {
   const result = await rounds.seal(CONNECTIONS, false, STEP);
   state.records += STEP;
   return result;
-}
-
-/** What the steps up to a size say. Null when the run has not come that far, or measured nothing there. */
-export function summaryOf({ base, points }, size) {
-  const until = points.findIndex(({ records }) => records >= size);
-  if (until < 1) return null;
-  const some = points.slice(0, until + 1);
-  const { records, bytes, rssMb: rss } = some.at(-1);
-  return {
-    size,
-    records,
-    steps: some.length,
-    rate: lastToFirst(some.map((point) => point.rate)),
-    toFloor: lastToFirst(some.map((point) => point.rate / point.floorRate)),
-    cpu: 1 / lastToFirst(some.map((point) => point.cpuUs)),
-    p99: lastToFirst(some.map((point) => point.p99)),
-    bytesPerRecord: (bytes - base) / records,
-    payload: Buffer.byteLength(DIAGNOSIS),
-    rssMb: rss,
-  };
-}
-
-/** @returns {import('./report.mjs').Row[]} */
-export function growthRows({ size, steps, rate, toFloor, cpu, p99, bytesPerRecord, payload, rssMb: rss }) {
-  const row = (id, metric, ratio, more = {}) => ({
-    id,
-    metric: `${metric}, ${number(size)} records`,
-    unit: '',
-    ours: null,
-    floor: null,
-    ratio,
-    ...more,
-  });
-  const tenths = `last tenth ÷ first tenth of ${steps} steps`;
-  return [
-    row('P7', `sealing rate as a share of the floor's, ${tenths}`, toFloor, { goal: 0.9, stretch: 1 }),
-    row('', `sealing rate, ${tenths}`, rate),
-    row('', `acts for the same CPU time, ${tenths}`, cpu),
-    row('', `p99, ${tenths}`, p99),
-    row('P7', `stored bytes ÷ payload bytes (${payload})`, bytesPerRecord / payload, {
-      ours: bytesPerRecord,
-      floor: payload,
-      unit: 'bytes',
-      goal: 2,
-      stretch: 1.7,
-      atMost: true,
-    }),
-    row('', 'RSS of the server', null, { ours: rss, unit: 'MB' }),
-  ];
 }

@@ -129,7 +129,7 @@ export function statementRows(statements) {
 export const number = (value) =>
   value === null || value === undefined ? '' : value >= 100 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(3)));
 
-/** Goal, stretch goal and what became of them, as words. */
+/** Goal, stretch goal and what became of them, as words. @param {Pick<Row, 'ratio' | 'ours' | 'goal' | 'stretch' | 'atMost'>} row */
 export function verdictOf({ ratio, goal, stretch, atMost: most, ours }) {
   if (goal === undefined) return { goal: '', verdict: '' };
   const value = ratio ?? ours;
