@@ -112,6 +112,8 @@ export async function coldStarts(ours, startFloor, times) {
 
 const CONTROL = /^\s*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)/i;
 const IDLE_MS = 2500;
+/** TypeORM writes numbers into the text, so that one statement has many. */
+const formOf = (sql) => sql.replace(/\d+/g, 'N');
 
 /** SQL statements for one request of each kind, counted in the driver; in a start of its own. Requests go one after another. */
 export async function countStatements(ours, sealedId) {
@@ -131,8 +133,8 @@ export async function countStatements(ours, sealedId) {
   await ours.ask('collectCounts');
   await wait(IDLE_MS);
   // What runs each second whatever requests do: the polls for revocations and for the log.
-  const idle = new Set((await ours.ask('collectCounts')).map(([sql]) => sql));
-  const isPoll = (sql) => idle.has(sql) && !CONTROL.test(sql);
+  const idle = new Set((await ours.ask('collectCounts')).map(([sql]) => formOf(sql)));
+  const isPoll = (sql) => idle.has(formOf(sql)) && !CONTROL.test(sql);
   for (const [name, act] of Object.entries(acts)) {
     await act();
     if (name === 'draft') await act();
@@ -140,7 +142,10 @@ export async function countStatements(ours, sealedId) {
     for (let index = 0; index < COUNTED; index += 1) await act();
     const counts = (await ours.ask('collectCounts')).filter(([sql]) => !isPoll(sql));
     const sum = (some) => some.reduce((total, [, { n }]) => total + n, 0) / COUNTED;
-    result[name] = { data: sum(counts.filter(([sql]) => !CONTROL.test(sql))), control: sum(counts.filter(([sql]) => CONTROL.test(sql))) };
+    const isControl = ([sql]) => CONTROL.test(sql);
+    const data = counts.filter((entry) => !isControl(entry));
+    const texts = data.map(([sql, { n }]) => ({ n, sql: sql.slice(0, 120) }));
+    result[name] = { data: sum(data), control: sum(counts.filter(isControl)), texts };
   }
   return result;
 }

@@ -52,7 +52,11 @@ export class OurServer {
   async start({ countSql = false } = {}) {
     this.program = start(join(this.dist, 'src', 'main.js'), {
       execArgv: ['--import', fileURLToPath(PROBE)],
-      env: { ...settings(this.data), ...this.more, ...(countSql ? { BENCH_COUNT_SQL: '1', LEDGER_SCRUB_BLOCKS: '0' } : {}) },
+      env: {
+        ...settings(this.data),
+        ...this.more,
+        ...(countSql ? { BENCH_COUNT_SQL: '1', LEDGER_SCRUB_BLOCKS: '0', LEDGER_TRAIL_SECONDS: '3600' } : {}),
+      },
     });
     const [, url] = await printed(this.program, /listens on (http\S+)/);
     this.url = url.replace('[::1]', '127.0.0.1');
