@@ -83,6 +83,5 @@ export async function createApp(foundations: Foundations): Promise<NestFastifyAp
   await setUpHttp(app, config);
   app.setGlobalPrefix('api/v1', { exclude: ['health/live', 'health/ready', 'metrics', '.well-known/jwks.json', 'witness/*path'] });
   if (config.http.docs) setUpDocs(app);
-  app.enableShutdownHooks();
   return app;
 }

@@ -69,7 +69,6 @@ function end({ response, socket }: Exchange): void {
  */
 export function setUpPace(fastify: FastifyInstance, config: Config): void {
   const open = new Set<Exchange>();
-  fastify.server.maxConnections = config.http.maxConnections;
   fastify.server.maxHeadersCount = 0; // all of them, for 16 KiB hold few: by default Node drops those beyond 2,000 unseen
   fastify.addHook('onRequest', ({ raw }, reply, done) => {
     const exchange = { request: raw, response: reply.raw, socket: raw.socket, moved: moved(raw.socket), waitedMs: 0 };

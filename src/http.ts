@@ -1,5 +1,4 @@
 import cors from '@fastify/cors';
-import helmet from '@fastify/helmet';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
@@ -11,11 +10,12 @@ import { DEFAULT_JSON_LIMITS, JsonTextError, parseStrictJson } from './common/js
 import { LOGS, type Logs } from './common/logger';
 import { stringifyExact } from './common/raw-json';
 import type { Config } from './config/config';
-import { HealthService } from './health/health.service';
+import { ConnectionsService } from './health/connections.service';
+import { MetricsService } from './health/metrics.service';
+import { HEADERS } from './http-edge';
 import { setUpPace } from './http-pace';
 import { setUpRequestRules } from './http-requests';
 
-const YEAR_S = 31_536_000;
 /** Of a request to a witness: `old`, 63 hashes and a checkpoint with many signatures need far less. */
 const WITNESS_LIMIT = 65_536;
 
@@ -114,18 +114,6 @@ function setUpLargeBodies(fastify: FastifyInstance, tokens: TokensService, rates
   });
 }
 
-/** Security headers on every answer; health data are never stored by caches. */
-async function setUpHeaders(app: NestFastifyApplication): Promise<void> {
-  await app.register(helmet, {
-    global: true,
-    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
-    hsts: { maxAge: YEAR_S, includeSubDomains: true },
-    referrerPolicy: { policy: 'no-referrer' },
-    crossOriginResourcePolicy: { policy: 'same-origin' },
-    frameguard: { action: 'deny' },
-  });
-}
-
 /** Lets the pages of the named origins in, letter for letter, and without cookies, of which there are none: tokens are sent by the page itself. */
 async function setUpCors(app: NestFastifyApplication, { http }: Config): Promise<void> {
   if (http.corsOrigins.length === 0) return;
@@ -143,12 +131,13 @@ async function setUpCors(app: NestFastifyApplication, { http }: Config): Promise
 export async function setUpHttp(app: NestFastifyApplication, config: Config): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance();
   const logs = app.get<Logs>(LOGS);
-  const health = app.get(HealthService);
-  await setUpHeaders(app);
+  const metrics = app.get(MetricsService);
+  const connections = app.get(ConnectionsService);
+  connections.watch(fastify, config.http.maxConnections);
   setUpBodies(fastify, config);
   fastify.setReplySerializer((payload) => stringifyExact(payload));
   fastify.addHook('onRequest', (request, reply, done) => {
-    void reply.header('x-request-id', request.id).header('cache-control', 'no-store');
+    void reply.headers(HEADERS).header('x-request-id', request.id);
     done();
   });
   await setUpCors(app, config);
@@ -157,12 +146,13 @@ export async function setUpHttp(app: NestFastifyApplication, config: Config): Pr
   setUpLargeBodies(fastify, app.get(TokensService), app.get(RateGuard));
   fastify.addHook('onSend', (request, reply, _payload, done) => {
     if (request.actor?.idempotency?.replayed) void reply.header('idempotency-replayed', 'true');
+    if (connections.isEnding) void reply.header('connection', 'close');
     done();
   });
   fastify.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
     const entry = { method: request.method, route, status: reply.statusCode };
-    health.observe({ ...entry, seconds: reply.elapsedTime / 1000 });
+    metrics.observe({ ...entry, seconds: reply.elapsedTime / 1000, problem: request.problem });
     logs.app.info({ requestId: request.id, ...entry, ms: Math.round(reply.elapsedTime) }, 'request');
     done();
   });

@@ -22,7 +22,11 @@ export class ConfigModule {
       module: ConfigModule,
       providers: [
         { provide: CONFIG, useValue: config },
-        { provide: LOGS, useFactory: () => openLogs({ dir: config.logDir, level: config.logLevel, console: config.logConsole }) },
+        {
+          provide: LOGS,
+          useFactory: () =>
+            openLogs({ dir: config.logDir, level: config.logLevel, console: config.logConsole, worker: config.cluster.worker }),
+        },
         Clock,
         LogCloser,
       ],

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Role, ROLES } from '../common/actor';
 import { postgresStore } from './postgres-store';
@@ -72,6 +73,19 @@ function webauthn(env: Env, port: number) {
   return { rpId, origins: pages };
 }
 
+/** Processes that serve together: how many, and which of them this is; null for a server that is one process, and for the primary. */
+function cluster(env: Env) {
+  const own = integer(env, 'CLUSTER_WORKER', 0, 0, 1024);
+  return { processes: integer(env, 'CLUSTER_PROCESSES', availableParallelism(), 1, 1024), worker: own === 0 ? null : own };
+}
+
+/** Each process has its own log files: two that rotate one file would lose lines. */
+function logDir(env: Env, dataDir: string): string {
+  const dir = resolve(text(env, 'LOG_DIR', join(dataDir, 'logs')));
+  const { worker } = cluster(env);
+  return worker === null ? dir : join(dir, `worker-${worker}`);
+}
+
 /**
  * Reads every setting of the server from the environment (R22: keys and connections come from configuration). The README's table lists them.
  * Times are in seconds, sizes in bytes unless the name says otherwise.
@@ -87,9 +101,16 @@ export function readConfig(env: Env = process.env) {
     dataDir,
     keysDir: resolve(text(env, 'KEYS_DIR', join(dataDir, 'keys'))),
     pkcs11: pkcs11(env),
-    logDir: resolve(text(env, 'LOG_DIR', join(dataDir, 'logs'))),
+    logDir: logDir(env, dataDir),
     logLevel: oneOf(env, 'LOG_LEVEL', 'info', ['debug', 'info', 'warn', 'error']),
     logConsole: flag(env, 'LOG_CONSOLE', true),
+    cluster: cluster(env),
+    shutdown: {
+      /** How long new connections are still taken after the server was told to end, for load balancers that look at its readiness now and then. */
+      delaySeconds: integer(env, 'SHUTDOWN_DELAY_SECONDS', 0, 0, 600),
+      /** How long running requests may then still take. */
+      seconds: integer(env, 'SHUTDOWN_SECONDS', 20, 1, 600),
+    },
     /** A PostgreSQL database in place of the SQLite file; null without DATABASE_URL. */
     postgres: postgresStore(env, 'DATABASE_URL'),
     /** The same database, as the role that owns the tables: for `npm run migrate`. Servers do without. */

@@ -3,6 +3,7 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import { KeyRing } from '../crypto/key-ring.service';
 import { whileBusy } from './busy';
 import { Database, type DataSources } from './database';
+import { queryDirectly } from './direct-queries';
 import { migratePostgres } from './postgres-schema';
 import { withBytea } from './postgres-options';
 
@@ -13,7 +14,7 @@ export async function openDataSources(writerOptions: DataSourceOptions, readerOp
   const writer = await whileBusy(() => withBytea(new DataSource(writerOptions)).initialize());
   if (writerOptions.type !== 'postgres') await whileBusy(() => writer.runMigrations());
   const reader = await whileBusy(() => withBytea(new DataSource(readerOptions)).initialize());
-  return { writer, reader };
+  return { writer: queryDirectly(writer), reader: queryDirectly(reader) };
 }
 
 @Global()

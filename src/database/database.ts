@@ -1,17 +1,33 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import type { Executor, Work } from './executor';
+import { OneConnection, PooledConnections } from './connections';
+import { primary } from '../common/ipc';
+import { ClusterPeers } from './cluster-peers';
+import type { Executor, UnitWatch, Work } from './executor';
 import { NoPeers, type Peers, PostgresPeers } from './peers';
 import { PooledExecutor } from './pooled-executor';
 import { clientOptions } from './postgres-options';
+import { type PoolLoad, poolLoad } from './pool-load';
 import { purgeDeleted } from './purge';
 import { onRejectedRow, type RejectionListener } from './row-tags';
 import { SerialExecutor } from './serial-executor';
+
+/** The longest import takes a few seconds. */
+const UNIT_MS = 30_000;
 
 /** The two connections to one database: the writer belongs to the executor, the reader cannot write. */
 export interface DataSources {
   readonly writer: DataSource;
   readonly reader: DataSource;
+}
+
+/** How busy a database is. */
+export interface DatabaseLoad {
+  readonly kind: string;
+  /** Units of work that are not yet done. */
+  readonly units: number;
+  /** None on SQLite. */
+  readonly pools: readonly PoolLoad[];
 }
 
 /** All that services see of the database. */
@@ -22,13 +38,20 @@ export class Database implements OnApplicationShutdown {
   /** Other processes on the same database. */
   readonly peers: Peers;
   private readonly executor: Executor;
+  private readonly watches: UnitWatch[] = [];
 
   constructor(private readonly sources: DataSources) {
     this.reader = sources.reader.manager;
     const { options } = sources.writer;
     const isPostgres = options.type === 'postgres';
-    this.peers = isPostgres ? new PostgresPeers(clientOptions(options)) : new NoPeers();
-    this.executor = isPostgres ? new PooledExecutor(sources.writer) : new SerialExecutor(sources.writer.createQueryRunner());
+    this.peers = isPostgres ? new PostgresPeers(clientOptions(options)) : primary ? new ClusterPeers(primary) : new NoPeers();
+    const watch: UnitWatch = {
+      committed: (units, ms) => this.watches.forEach((each) => each.committed(units, ms)),
+      repeated: () => this.watches.forEach((each) => each.repeated()),
+    };
+    this.executor = isPostgres
+      ? new PooledExecutor(new PooledConnections(sources.writer), watch)
+      : new SerialExecutor(new OneConnection(sources.writer.createQueryRunner()), UNIT_MS, watch);
   }
 
   /**
@@ -39,6 +62,14 @@ export class Database implements OnApplicationShutdown {
     return this.executor.run(work);
   }
 
+  /**
+   * The same for a unit that others of this kind may overlap (on PostgreSQL): one that appends to the trail only, or that changes the chart of one patient, which
+   * it claims first (`claim`). Whatever else it reads may change until it commits; what must not, it does after `needAlone`.
+   */
+  beside<T>(work: Work<T>): Promise<T> {
+    return this.executor.runBeside(work);
+  }
+
   /** Calls `effect` once the unit that is running now is durable: for caches and log files, which must not run ahead of the database. */
   afterCommit(effect: () => void): void {
     this.executor.afterCommit(effect);
@@ -47,6 +78,21 @@ export class Database implements OnApplicationShutdown {
   /** Calls the listener once for each row that was refused because somebody else wrote it. */
   onRejectedRow(listener: RejectionListener): void {
     onRejectedRow(this.sources.writer, listener);
+  }
+
+  /** Tells from now on how units of work go. */
+  onUnits(watch: UnitWatch): void {
+    this.watches.push(watch);
+  }
+
+  /** How busy it is now. */
+  load(): DatabaseLoad {
+    const pool = (name: PoolLoad['name'], source: DataSource) => (source.options.type === 'postgres' ? [poolLoad(name, source)] : []);
+    return {
+      kind: this.sources.writer.options.type,
+      units: this.executor.depth,
+      pools: [...pool('writer', this.sources.writer), ...pool('reader', this.sources.reader)],
+    };
   }
 
   /**

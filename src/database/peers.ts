@@ -19,7 +19,7 @@ export interface Peers {
   close(): Promise<void>;
 }
 
-/** A SQLite file has one server. Where a test starts two, each step of what both do is safe, for it is one transaction. */
+/** A SQLite file has one server: one process, or a cluster. Where somebody starts two, each step of what both do is safe, for it is one transaction. */
 export class NoPeers implements Peers {
   leads(): Promise<boolean> {
     return Promise.resolve(true);

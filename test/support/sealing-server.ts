@@ -1,11 +1,12 @@
 /**
- * A child process for tests: the real server on a folder. It prints `ready <url>` and then serves until it is killed.
+ * A child process for tests: the real server on a folder. It prints `ready <url>` and then serves until it is told to end.
  * Started with `node -r ./tools/swc-register.cjs test/support/sealing-server.ts <data folder> [<settings as JSON>] [<point of death>]`.
  */
 import 'reflect-metadata';
 import type { INestApplicationContext } from '@nestjs/common';
 import { createApp, openFoundations } from '../../src/app';
 import { readConfig } from '../../src/config/config';
+import { endServer, onEndSignal } from '../../src/shutdown';
 import { armFault, type Point, type Way } from './log-faults';
 import { TEST_SETTINGS } from './test-app';
 
@@ -22,6 +23,7 @@ async function main(): Promise<void> {
   const death = process.argv[4] ?? '';
   if (death !== '') armDeath(app, death);
   await app.listen(config.port, '127.0.0.1');
+  onEndSignal(() => endServer(app, config));
   process.stdout.write(`ready ${await app.getUrl()}\n`);
 }
 

@@ -8,7 +8,7 @@ const ROOT = join(__dirname, '../..');
 
 /** A program of ours (a path under src) as a process of its own, with these settings and no others. */
 export function spawnProgram(
-  program: 'main' | `tools/${string}`,
+  program: 'main' | 'cluster' | `tools/${string}`,
   args: readonly string[],
   env: Record<string, string>,
 ): ChildProcessByStdio<null, Readable, Readable> {
@@ -18,7 +18,7 @@ export function spawnProgram(
 
 /** Runs it to its end. */
 export async function runProgram(
-  program: 'main' | `tools/${string}`,
+  program: 'main' | 'cluster' | `tools/${string}`,
   args: readonly string[],
   env: Record<string, string>,
 ): Promise<{ code: number; stdout: string; stderr: string }> {

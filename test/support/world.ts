@@ -38,7 +38,7 @@ export function newUsername(prefix: string): string {
   return `${prefix}.${counter}`;
 }
 
-export async function login(app: TestApp, id: string, username: string, password = PASSWORD): Promise<Person> {
+export async function login(app: Pick<TestApp, 'anonymous'>, id: string, username: string, password = PASSWORD): Promise<Person> {
   const answer = await app.anonymous.post<{ accessToken: string; refreshToken: string; deviceToken: string }>('/auth/login', {
     username,
     password,
@@ -74,6 +74,7 @@ export async function addHospital(app: TestApp, founder: Person, name: string): 
 
 export async function addDoctor(app: TestApp, hospital: Person, name: string): Promise<Person> {
   const answer = await hospital.api.post<Activation>('/hospitals/me/staff', { name, specialty: 'Cardiology', licence: 'TR-114' });
+  if (answer.status !== 201) throw new Error(`staff: ${answer.status} ${answer.text}`);
   return { ...(await activate(app, answer.body.activation, 'doctor')), hospital };
 }
 
