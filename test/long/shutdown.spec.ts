@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SealLoad } from '../cluster/seal-load';
 import { storedSeals } from '../cluster/stored-seals';
+import { enrol } from '../cluster/trial';
 import { onEachStore } from '../support/each-store';
 import { ApiClient } from '../support/api-client';
 import { type Running, startRunning } from '../support/running';
@@ -16,6 +17,7 @@ const CLIENTS = 12;
 onEachStore(() => {
   let world: World;
   let token: string;
+  let patients: readonly string[];
   let store: Record<string, string>;
   let running: Running | undefined;
   beforeAll(async () => {
@@ -23,6 +25,7 @@ onEachStore(() => {
     const { postgres } = world.foundations.config;
     store = postgres ? { DATABASE_URL: postgres.url } : {};
     token = world.doctorA.api.token ?? '';
+    patients = await enrol(world, CLIENTS);
     await world.app.close();
   }, 60_000);
   afterEach(() => running?.kill());
@@ -36,7 +39,7 @@ onEachStore(() => {
     new SealLoad(
       url,
       () => token,
-      () => world.patientA.id,
+      (client) => patients[client] ?? '',
     );
 
   /** Everything that was stored was acknowledged, and the other way round: nobody was cut off. */
