@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Role, ROLES } from '../common/actor';
+import type { TraceSettings } from '../common/otlp';
 
 /** Thrown at start when a variable is wrong; names the variable and the rule, never the value. */
 export class ConfigError extends Error {
@@ -137,6 +138,39 @@ function logDir(env: Env, dataDir: string): string {
   return worker === null ? dir : join(dir, `worker-${worker}`);
 }
 
+/** Pairs as OpenTelemetry writes them: `key=value,key=value`, percent-encoded. */
+function pairs(env: Env, name: string): Record<string, string> {
+  try {
+    return Object.fromEntries(
+      list(env, name).map((item) => {
+        const [, key = '', value = ''] = /^([!#$%&'*+.^_`|~\w-]+)\s*=\s*(.*)$/.exec(item) ?? [];
+        if (key === '') throw new URIError();
+        return [key, decodeURIComponent(value)];
+      }),
+    );
+  } catch {
+    throw new ConfigError(name, 'must be key=value pairs, comma separated');
+  }
+}
+
+/** Traces as OpenTelemetry names their settings; null unless they were asked for. */
+function tracing(env: Env): TraceSettings | null {
+  if (!flag(env, 'OTEL_ENABLED', false)) return null;
+  const endpoint = text(env, 'OTEL_EXPORTER_OTLP_ENDPOINT', 'http://localhost:4318');
+  if (!URL.canParse(endpoint) || !/^https?:$/.test(new URL(endpoint).protocol))
+    throw new ConfigError('OTEL_EXPORTER_OTLP_ENDPOINT', 'must be an address like http://localhost:4318');
+  const sampler = oneOf(env, 'OTEL_TRACES_SAMPLER', 'parentbased_always_on', ['parentbased_always_on', 'parentbased_traceidratio']);
+  const ratio = env['OTEL_TRACES_SAMPLER_ARG'] ?? '1';
+  if (!/^(0(\.\d{1,9})?|1(\.0{1,9})?)$/.test(ratio)) throw new ConfigError('OTEL_TRACES_SAMPLER_ARG', 'must be a number from 0 to 1');
+  return {
+    url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
+    headers: pairs(env, 'OTEL_EXPORTER_OTLP_HEADERS'),
+    serviceName: text(env, 'OTEL_SERVICE_NAME', 'bjwt-ehr'),
+    resource: pairs(env, 'OTEL_RESOURCE_ATTRIBUTES'),
+    ratio: sampler === 'parentbased_always_on' ? 1 : Number(ratio),
+  };
+}
+
 /** A file that need not be there: null when the variable is not set. */
 function path(env: Env, name: string): string | null {
   const value = env[name] ?? '';
@@ -162,6 +196,7 @@ export function readConfig(env: Env = process.env) {
     logLevel: oneOf(env, 'LOG_LEVEL', 'info', ['debug', 'info', 'warn', 'error']),
     logConsole: flag(env, 'LOG_CONSOLE', true),
     cluster: cluster(env),
+    tracing: tracing(env),
     shutdown: {
       /** How long new connections are still taken after the server was told to end, for load balancers that look at its readiness now and then. */
       delaySeconds: integer(env, 'SHUTDOWN_DELAY_SECONDS', 0, 0, 600),

@@ -1,6 +1,7 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { primary } from '../common/ipc';
+import { currentSpan } from '../common/tracing';
 import { ClusterPeers } from './cluster-peers';
 import type { Executor, UnitWatch, Work } from './executor';
 import { NoPeers, type Peers, PostgresPeers } from './peers';
@@ -10,6 +11,7 @@ import { type PoolLoad, poolLoad } from './pool-load';
 import { purgeDeleted } from './purge';
 import { onRejectedRow, type RejectionListener } from './row-tags';
 import { SerialExecutor } from './serial-executor';
+import { tracedUnit } from './traced-unit';
 
 /** The two connections to one database: the writer belongs to the executor, the reader cannot write. */
 export interface DataSources {
@@ -55,7 +57,7 @@ export class Database implements OnApplicationShutdown {
    * Inside, use only `tx`, and await nothing slow.
    */
   transaction<T>(work: Work<T>): Promise<T> {
-    return this.executor.run(work);
+    return currentSpan() ? tracedUnit(this.executor, work) : this.executor.run(work);
   }
 
   /** Calls `effect` once the unit that is running now is durable: for caches and log files, which must not run ahead of the database. */
