@@ -3,6 +3,7 @@ const base = require('./jest.config.js');
 // Suites that use a database through the server only. The others look into the SQLite file itself.
 const suites = [
   'author-keys',
+  'backup',
   'bad-input',
   'hospital',
   'import',

@@ -18,7 +18,7 @@ export function dataSourceOptions(store: Store | string, readonly = false): Data
 }
 
 /** For the TypeORM command line: it needs to know where the database is, and nothing else of the settings. */
-const { DATA_DIR, SQLITE_PATH, DATABASE_URL, DATABASE_PASSWORD_FILE } = process.env;
-const settings = { DATA_DIR, SQLITE_PATH, DATABASE_URL, DATABASE_PASSWORD_FILE };
+const { DATA_DIR, SQLITE_PATH, DATABASE_URL, DATABASE_PASSWORD_FILE, DATABASE_CA_FILE } = process.env;
+const settings = { DATA_DIR, SQLITE_PATH, DATABASE_URL, DATABASE_PASSWORD_FILE, DATABASE_CA_FILE };
 const named = Object.fromEntries(Object.entries(settings).filter(([, value]) => value));
 export default withBytea(new DataSource(dataSourceOptions(readConfig(named))));

@@ -14,7 +14,9 @@ import { KeyRing } from './crypto/key-ring.service';
 import { openRootKeys } from './crypto/open-root-keys';
 import { RowTagger } from './crypto/row-tag';
 import { whileBusy } from './database/busy';
-import { isEmpty, openDataSources } from './database/database.module';
+import { openDataSources } from './database/database.module';
+import { ownsTables } from './database/postgres-rights';
+import { isUnstarted } from './database/postgres-schema';
 import { useRowTags } from './database/row-tags';
 import { setUpDocs } from './docs';
 import { setUpHttp } from './http';
@@ -29,8 +31,7 @@ export async function openFoundations(config: Config): Promise<Foundations> {
   // The database holds sealed values only, yet nobody else on the machine needs to read it; SQLite gives a new file what the mask leaves.
   process.umask(0o077);
   mkdirSync(dirname(config.sqlitePath), { recursive: true, mode: 0o700 });
-  const isNew = config.postgres ? await isEmpty(dataSourceOptions(config)) : !existsSync(config.sqlitePath);
-  const keys = openRootKeys(config, { create: isNew });
+  const keys = openRootKeys(config, { create: await isNew(config) });
   const sources = await openDataSources(dataSourceOptions(config), dataSourceOptions(config, true));
   try {
     const tagger = new RowTagger(keys);
@@ -45,7 +46,15 @@ export async function openFoundations(config: Config): Promise<Foundations> {
     await Promise.all([sources.reader, sources.writer].map((source: DataSource) => source.destroy()));
     throw error;
   }
+  if (config.production && config.postgres && (await ownsTables(sources.reader.manager)))
+    process.emitWarning('The role of DATABASE_URL owns the tables, so it could take their triggers away: see the README, PostgreSQL');
   return { config, keys, sources };
+}
+
+/** Whether no server has started here yet. */
+async function isNew(config: Config): Promise<boolean> {
+  const options = dataSourceOptions(config);
+  return options.type === 'postgres' ? isUnstarted(options) : !existsSync(config.sqlitePath);
 }
 
 /** The application, ready to listen; production, tests and tools boot the same. */

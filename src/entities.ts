@@ -7,6 +7,7 @@ import { LoginCounterEntity } from './auth/login-counter.entity';
 import { RateCountEntity } from './auth/rate-count.entity';
 import { PendingProofEntity, RecoveryCodeEntity, SecondFactorEntity } from './auth/second-factor.entity';
 import { RefreshTokenEntity, RevocationEntity, SessionEntity } from './auth/session.entity';
+import { SetupOfferEntity } from './auth/setup-offer.entity';
 import { cryptoEntities } from './crypto/crypto-entities';
 import { QuestionEntity } from './doctor/question.entity';
 import { ErasureEntity } from './erasure/erasure.entity';
@@ -38,6 +39,7 @@ export const entities = [
   SessionEntity,
   RefreshTokenEntity,
   RevocationEntity,
+  SetupOfferEntity,
   SecondFactorEntity,
   RecoveryCodeEntity,
   PendingProofEntity,

@@ -1,20 +1,32 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { STATUS_CODES } from 'node:http';
-import type { Socket } from 'node:net';
+import helmet from 'helmet';
+import { IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http';
+import { Socket } from 'node:net';
 import { ApiError, type ProblemCode } from './common/errors';
 import { newId } from './common/ids';
 import { PROBLEM_TYPE, problemText } from './common/problem.filter';
 
-/** What helmet sets in src/http.ts, for answers that are made before any hook runs. */
-const HEADERS = {
-  'content-security-policy': "default-src 'none';frame-ancestors 'none'",
-  'strict-transport-security': 'max-age=31536000; includeSubDomains',
-  'x-content-type-options': 'nosniff',
-  'x-frame-options': 'DENY',
-  'referrer-policy': 'no-referrer',
-  'cross-origin-resource-policy': 'same-origin',
-  'cache-control': 'no-store',
-} as const;
+const YEAR_S = 31_536_000;
+
+/** Security headers of every answer, also of those that are made before any hook runs; health data are never stored by caches. */
+export const HEADERS: Readonly<Record<string, string>> = { ...securityHeaders(), 'cache-control': 'no-store' };
+
+/** Helmet is asked once, for its answer is the same for every request. */
+function securityHeaders(): Record<string, string> {
+  const protect = helmet({
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    strictTransportSecurity: { maxAge: YEAR_S, includeSubDomains: true },
+    referrerPolicy: { policy: 'no-referrer' },
+    crossOriginResourcePolicy: { policy: 'same-origin' },
+    xFrameOptions: { action: 'deny' },
+  });
+  const response = new ServerResponse(new IncomingMessage(new Socket()));
+  protect(response.req, response, (error) => {
+    if (error) throw error as Error;
+  });
+  return Object.fromEntries(Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]));
+}
+
 const BY_PARSER_CODE = new Map<string, ProblemCode>([
   ['HPE_HEADER_OVERFLOW', 'headers_too_large'],
   ['ERR_HTTP_REQUEST_TIMEOUT', 'request_timeout'],

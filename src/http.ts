@@ -1,5 +1,4 @@
 import cors from '@fastify/cors';
-import helmet from '@fastify/helmet';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Readable } from 'node:stream';
@@ -14,11 +13,11 @@ import { Tracer } from './common/tracing';
 import type { Config } from './config/config';
 import { ConnectionsService } from './health/connections.service';
 import { MetricsService } from './health/metrics.service';
+import { HEADERS } from './http-edge';
 import { setUpPace } from './http-pace';
 import { setUpRequestRules } from './http-requests';
 import { setUpTraces } from './http-traces';
 
-const YEAR_S = 31_536_000;
 /** Of a request to a witness: `old`, 63 hashes and a checkpoint with many signatures need far less. */
 const WITNESS_LIMIT = 65_536;
 
@@ -117,18 +116,6 @@ function setUpLargeBodies(fastify: FastifyInstance, tokens: TokensService, rates
   });
 }
 
-/** Security headers on every answer; health data are never stored by caches. */
-async function setUpHeaders(app: NestFastifyApplication): Promise<void> {
-  await app.register(helmet, {
-    global: true,
-    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
-    hsts: { maxAge: YEAR_S, includeSubDomains: true },
-    referrerPolicy: { policy: 'no-referrer' },
-    crossOriginResourcePolicy: { policy: 'same-origin' },
-    frameguard: { action: 'deny' },
-  });
-}
-
 /** Lets the pages of the named origins in, letter for letter, and without cookies, of which there are none: tokens are sent by the page itself. */
 async function setUpCors(app: NestFastifyApplication, { http }: Config): Promise<void> {
   if (http.corsOrigins.length === 0) return;
@@ -150,11 +137,10 @@ export async function setUpHttp(app: NestFastifyApplication, config: Config): Pr
   const connections = app.get(ConnectionsService);
   connections.watch(fastify, config.http.maxConnections);
   setUpTraces(fastify, app.get(Tracer), config);
-  await setUpHeaders(app);
   setUpBodies(fastify, config);
   fastify.setReplySerializer((payload) => stringifyExact(payload));
   fastify.addHook('onRequest', (request, reply, done) => {
-    void reply.header('x-request-id', request.id).header('cache-control', 'no-store');
+    void reply.headers(HEADERS).header('x-request-id', request.id);
     done();
   });
   await setUpCors(app, config);

@@ -9,7 +9,9 @@ import { Clock } from '../common/clock';
 import { ApiError, notFound } from '../common/errors';
 import { inSpan } from '../common/tracing';
 import type { Subject } from '../crypto/vault';
+import { claim } from '../database/beside';
 import { Database } from '../database/database';
+import type { Work } from '../database/executor';
 import { EnrolmentsService } from '../hospital/enrolments.service';
 import { ConsentsService } from './consents.service';
 import type { Purpose } from './contract';
@@ -42,6 +44,16 @@ const PURPOSE_OF: Readonly<Record<Role, Purpose>> = {
   DOCTOR: 'TREAT',
   PATIENT: 'PATRQT',
 };
+
+/** Changes of one chart and of nothing that is shared with others but what is asked for alone (`needAlone`): they may run beside those of other charts. */
+const BESIDE: ReadonlySet<ChartAction> = new Set([
+  'record.create',
+  'record.update',
+  'record.delete',
+  'record.seal',
+  'record.attest',
+  'record.correct',
+]);
 
 let issue: (actor: Actor, target: Target, hospitalId: string) => Grant;
 
@@ -115,7 +127,7 @@ export class AccessService {
     try {
       assertThere(decided);
       const value = await work(reader, grant);
-      await this.database.transaction((tx) => this.append(tx, actor, action, decided, 'ok', grant.noted));
+      await this.database.beside((tx) => this.append(tx, actor, action, decided, 'ok', grant.noted));
       return value;
     } catch (error) {
       await this.fail(actor, action, decided, error);
@@ -143,8 +155,9 @@ export class AccessService {
   ): Promise<T> {
     let decided: Decided | undefined;
     let outcome: { value: T } | null;
+    const unit = (run: Work<{ value: T } | null>) => (BESIDE.has(action) ? this.database.beside(run) : this.database.transaction(run));
     try {
-      outcome = await this.database.transaction(async (tx) => {
+      outcome = await unit(async (tx) => {
         this.revocations.assertStillValid(actor);
         const made = (decided = await this.decide(tx, actor, action, source));
         const grant = this.grant(actor, made);
@@ -201,7 +214,7 @@ export class AccessService {
   }
 
   private async decideNow(manager: EntityManager, actor: Actor, action: ChartAction, source: TargetSource): Promise<Decided> {
-    const target = typeof source === 'function' ? await source(manager) : source;
+    const target = await found(manager, source);
     const purpose = PURPOSE_OF[actor.role];
     if (!target)
       return {
@@ -235,13 +248,13 @@ export class AccessService {
 
   /** A refusal is on the trail before the caller learns of it. */
   private async refuse(actor: Actor, action: ChartAction, decided: Decided | undefined): Promise<never> {
-    if (decided) await this.database.transaction((tx) => this.append(tx, actor, action, decided, 'denied', {}));
+    if (decided) await this.database.beside((tx) => this.append(tx, actor, action, decided, 'denied', {}));
     throw notFound();
   }
 
   private async fail(actor: Actor, action: ChartAction, decided: Decided, error: unknown): Promise<void> {
     const reason = error instanceof ApiError ? error.code : 'internal_error';
-    await this.database.transaction((tx) => this.append(tx, actor, action, decided, 'failed', {}, reason));
+    await this.database.beside((tx) => this.append(tx, actor, action, decided, 'failed', {}, reason));
   }
 
   private append(
@@ -271,6 +284,13 @@ export class AccessService {
       ...note,
     });
   }
+}
+
+/** What the act is about; where others change charts at this moment, as it is when nobody else can change this one any more. */
+async function found(manager: EntityManager, source: TargetSource): Promise<Target | null> {
+  const target = typeof source === 'function' ? await source(manager) : source;
+  const isClaimed = target !== null && (await claim(manager, `chart ${target.patientId}`));
+  return isClaimed && typeof source === 'function' ? source(manager) : target;
 }
 
 /** Who may see the chart is told that it was erased; to everybody else it looks as if it had never been. */

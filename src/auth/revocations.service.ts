@@ -6,6 +6,7 @@ import { ApiError } from '../common/errors';
 import { describeError, LOGS, type Logs } from '../common/logger';
 import { CONFIG, type Config } from '../config/config';
 import { Database } from '../database/database';
+import { SOON } from '../database/executor';
 import { RevocationEntity } from './session.entity';
 
 const POLL_MS = 1_000;
@@ -72,7 +73,7 @@ export class RevocationsService implements OnApplicationBootstrap, OnApplication
 
   /** True when the token was not revoked. Throws 503 when this process cannot know. */
   accepts(claims: RevocableClaims): boolean {
-    if (Date.now() - this.freshAt > STALE_MS) throw new ApiError('unavailable', 'Revoked tokens cannot be told from valid ones now');
+    if (Date.now() - this.freshAt > STALE_MS) throw new ApiError('unavailable', 'Revoked tokens cannot be told from valid ones now', SOON);
     return claims.ep >= this.latest([claims.sub, claims.sid, claims.ten]);
   }
 

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
-import { createHash, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { type Acr, ACRS, type Actor, type Role, ROLES } from '../common/actor';
 import { Clock } from '../common/clock';
@@ -88,7 +88,10 @@ export class TokensService {
 
   /** The actor of claims whose signature, issuer, audience and expiry passport-jwt has checked; undefined when anything is off. */
   actorOf(claims: unknown, requestId: string): Actor | undefined {
-    if (!isAccessClaims(claims)) return undefined;
+    return isAccessClaims(claims) ? this.accepted(claims, requestId) : undefined;
+  }
+
+  private accepted(claims: AccessClaims, requestId: string): Actor | undefined {
     const now = this.clock.now() / 1000;
     if (claims.exp <= now || claims.iat > now + 5 || claims.exp - claims.iat > this.config.token.accessSeconds) return undefined;
     if (claims.client_id !== this.config.token.clientId || !this.revocations.accepts(claims)) return undefined;
@@ -98,8 +101,8 @@ export class TokensService {
 
   /** The actor of a token that was verified before; its key, expiry and revocation are checked again. */
   remembered(token: string, requestId: string): Actor | undefined {
-    const hit = this.verified.get(digest(token));
-    return hit && this.keys.tokenKeys.verifying(hit.kid, this.clock.now()) && this.actorOf(hit.claims, requestId);
+    const hit = this.verified.get(token);
+    return hit && this.keys.tokenKeys.verifying(hit.kid, this.clock.now()) && this.accepted(hit.claims, requestId);
   }
 
   /** Whose token this is, when it was verified before and is still good: a dead one must not use up what its holder may ask. */
@@ -132,7 +135,7 @@ export class TokensService {
   /** Keeps verified claims so that the next request with the same token skips the signature. */
   remember(token: string, claims: AccessClaims): void {
     const kid = kidOf(token);
-    if (kid !== undefined) this.verified.set(digest(token), { kid, claims });
+    if (kid !== undefined) this.verified.set(token, { kid, claims });
   }
 
   /** Public keys as a JWK set (RFC 7517): other programs can verify our tokens and cannot sign any. */
@@ -155,10 +158,6 @@ function kidOf(token: string): string | undefined {
   if (Object.keys(header).sort().join() !== HEADER_NAMES.join()) return undefined; // no crit, jku, jwk, x5u, b64, zip …
   const { typ, alg, kid } = header as Record<string, unknown>;
   return typ === TYPE && alg === 'ES256' && typeof kid === 'string' ? kid : undefined;
-}
-
-function digest(token: string): string {
-  return createHash('sha256').update(token).digest('base64');
 }
 
 function isAmr(value: unknown): boolean {

@@ -1,5 +1,6 @@
 import type { LoggerService } from '@nestjs/common';
 import { mkdirSync } from 'node:fs';
+import type { Writable } from 'node:stream';
 import pino, { type Logger } from 'pino';
 import { createStream } from 'rotating-file-stream';
 import { ApiError } from './errors';
@@ -31,6 +32,23 @@ export function describeError(error: unknown): Record<string, unknown> {
   };
 }
 
+/** Hands the lines of one turn of the event loop to the file together: a write for each line costs more than the line. */
+class Lines {
+  private waiting = '';
+
+  constructor(private readonly file: Writable) {}
+
+  write(line: string): void {
+    if (this.waiting === '') setImmediate(() => this.flush());
+    this.waiting += line;
+  }
+
+  flush(): void {
+    if (this.waiting !== '') this.file.write(this.waiting);
+    this.waiting = '';
+  }
+}
+
 /** Opens the log files (`ehr.log`, `audit.log`, JSON lines, rotated at 10 MB, ten kept). With `console`, the server's log also goes to standard output. Workers of a cluster name themselves. */
 export function openLogs(options: { dir: string; level: string; console: boolean; worker?: number | null }): Logs {
   mkdirSync(options.dir, { recursive: true, mode: 0o700 });
@@ -42,14 +60,14 @@ export function openLogs(options: { dir: string; level: string; console: boolean
     timestamp: pino.stdTimeFunctions.isoTime,
     serializers: { err: describeError },
   };
-  const targets = [{ level: options.level as pino.Level, stream: appFile }];
-  const app = pino(
-    { ...common, level: options.level },
-    pino.multistream(options.console ? [...targets, { level: options.level as pino.Level, stream: process.stdout }] : targets),
-  );
-  const audit = pino({ ...common, level: 'info' }, auditFile);
+  const [appLines, auditLines] = [new Lines(appFile), new Lines(auditFile)];
+  const level = options.level as pino.Level;
+  const targets = [appLines, process.stdout].map((stream) => ({ level, stream }));
+  const app = pino({ ...common, level }, options.console ? pino.multistream(targets) : appLines);
+  const audit = pino({ ...common, level: 'info' }, auditLines);
   for (const stream of [appFile, auditFile]) stream.on('error', () => undefined); // a full disk or a line after the end must not stop the server
   const close = async (): Promise<void> => {
+    for (const lines of [appLines, auditLines]) lines.flush();
     await Promise.all([appFile, auditFile].map((stream) => new Promise<void>((done) => stream.end(() => done()))));
   };
   return { app, audit, close };

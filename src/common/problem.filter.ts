@@ -2,6 +2,7 @@ import { ArgumentsHost, Catch, ExceptionFilter, HttpException, Inject } from '@n
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError, PROBLEMS, type ProblemCode } from './errors';
 import { LOGS, type Logs } from './logger';
+import { isOutage } from './outage';
 
 /** Codes for errors that the framework raises, by HTTP status. */
 const BY_STATUS = new Map<number, ProblemCode>([
@@ -39,6 +40,7 @@ function toApiError(exception: unknown): ApiError {
   if (exception instanceof ApiError) return exception;
   if (exception instanceof Error && (exception.name === 'CryptoError' || exception.name === 'HasherBusy'))
     return fromCrypto(String(Reflect.get(exception, 'code')));
+  if (isOutage(exception)) return new ApiError('unavailable', 'The database does not answer now', { headers: { 'retry-after': '1' } });
   return new ApiError(BY_STATUS.get(statusOf(exception)) ?? 'internal_error');
 }
 

@@ -1,69 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Role, ROLES } from '../common/actor';
-import type { TraceSettings } from '../common/otlp';
+import { postgresStore } from './postgres-store';
+import { traceSettings } from './trace-settings';
+import { ConfigError, type Env, flag, integer, isLoopback, list, oneOf, path, text } from './variables';
 
-/** Thrown at start when a variable is wrong; names the variable and the rule, never the value. */
-export class ConfigError extends Error {
-  constructor(name: string, rule: string) {
-    super(`${name}: ${rule}`);
-    this.name = 'ConfigError';
-  }
-}
-
-/** How to reach a PostgreSQL database. */
-export interface PostgresStore {
-  /** `postgres://user@host:port/database`, with `sslmode` where it is needed; a password may stand in it, better in a file. */
-  readonly url: string;
-  readonly password: string | null;
-  /** Connections of the writing pool; the reading one has as many. */
-  readonly poolSize: number;
-}
-
-type Env = Readonly<Record<string, string | undefined>>;
-
-function text(env: Env, name: string, fallback: string): string {
-  const value = env[name] ?? fallback;
-  if (value.trim() === '') throw new ConfigError(name, 'must not be empty');
-  return value;
-}
-
-function integer(env: Env, name: string, fallback: number, min: number, max: number): number {
-  const value = env[name] ?? String(fallback);
-  if (!/^\d{1,12}$/.test(value) || Number(value) < min || Number(value) > max)
-    throw new ConfigError(name, `must be a whole number from ${min} to ${max}`);
-  return Number(value);
-}
-
-function flag(env: Env, name: string, fallback: boolean): boolean {
-  const value = env[name] ?? String(fallback);
-  if (value !== 'true' && value !== 'false') throw new ConfigError(name, 'must be true or false');
-  return value === 'true';
-}
-
-function oneOf<T extends string>(env: Env, name: string, fallback: T, allowed: readonly T[]): T {
-  const value = env[name] ?? fallback;
-  const found = allowed.find((item) => item === value);
-  if (!found) throw new ConfigError(name, `must be one of ${allowed.join(', ')}`);
-  return found;
-}
-
-function postgresStore(env: Env): PostgresStore | null {
-  const url = env['DATABASE_URL'] ?? '';
-  if (url === '') return null;
-  if (!/^postgres(ql)?:\/\//.test(url)) throw new ConfigError('DATABASE_URL', 'must begin with postgres://');
-  return { url, password: secretFrom(env, 'DATABASE_PASSWORD_FILE'), poolSize: integer(env, 'DATABASE_POOL', 10, 2, 200) };
-}
-
-function secretFrom(env: Env, name: string): string | null {
-  const file = path(env, name);
-  try {
-    return file === null ? null : readFileSync(file, 'utf8').trimEnd();
-  } catch {
-    throw new ConfigError(name, 'must name a file that can be read');
-  }
-}
+export { ConfigError } from './variables';
+export type { PostgresStore } from './postgres-store';
 
 /** The token that holds the root key, or null when key files do. */
 function pkcs11(env: Env) {
@@ -79,21 +22,13 @@ function pkcs11(env: Env) {
 /** In production plain HTTP leaves the machine only when somebody said that it may: a proxy with TLS is named, or the network is trusted. */
 function host(env: Env): string {
   const address = text(env, 'HOST', '127.0.0.1');
-  const isLocal = address === 'localhost' || address === '::1' || /^127(\.\d{1,3}){3}$/.test(address);
   const isProxied = (env['TRUSTED_PROXIES'] ?? '').trim() !== '' || flag(env, 'ALLOW_PLAIN_HTTP', false);
-  if (env['NODE_ENV'] === 'production' && !isLocal && !isProxied)
+  if (env['NODE_ENV'] === 'production' && !isLoopback(address) && !isProxied)
     throw new ConfigError(
       'HOST',
       'must be loopback in production unless TRUSTED_PROXIES names a proxy with TLS or ALLOW_PLAIN_HTTP is true',
     );
   return address;
-}
-
-function list(env: Env, name: string, fallback = ''): string[] {
-  return (env[name] ?? fallback)
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '');
 }
 
 function roles(env: Env, name: string): readonly Role[] {
@@ -138,45 +73,6 @@ function logDir(env: Env, dataDir: string): string {
   return worker === null ? dir : join(dir, `worker-${worker}`);
 }
 
-/** Pairs as OpenTelemetry writes them: `key=value,key=value`, percent-encoded. */
-function pairs(env: Env, name: string): Record<string, string> {
-  try {
-    return Object.fromEntries(
-      list(env, name).map((item) => {
-        const [, key = '', value = ''] = /^([!#$%&'*+.^_`|~\w-]+)\s*=\s*(.*)$/.exec(item) ?? [];
-        if (key === '') throw new URIError();
-        return [key, decodeURIComponent(value)];
-      }),
-    );
-  } catch {
-    throw new ConfigError(name, 'must be key=value pairs, comma separated');
-  }
-}
-
-/** Traces as OpenTelemetry names their settings; null unless they were asked for. */
-function tracing(env: Env): TraceSettings | null {
-  if (!flag(env, 'OTEL_ENABLED', false)) return null;
-  const endpoint = text(env, 'OTEL_EXPORTER_OTLP_ENDPOINT', 'http://localhost:4318');
-  if (!URL.canParse(endpoint) || !/^https?:$/.test(new URL(endpoint).protocol))
-    throw new ConfigError('OTEL_EXPORTER_OTLP_ENDPOINT', 'must be an address like http://localhost:4318');
-  const sampler = oneOf(env, 'OTEL_TRACES_SAMPLER', 'parentbased_always_on', ['parentbased_always_on', 'parentbased_traceidratio']);
-  const ratio = env['OTEL_TRACES_SAMPLER_ARG'] ?? '1';
-  if (!/^(0(\.\d{1,9})?|1(\.0{1,9})?)$/.test(ratio)) throw new ConfigError('OTEL_TRACES_SAMPLER_ARG', 'must be a number from 0 to 1');
-  return {
-    url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
-    headers: pairs(env, 'OTEL_EXPORTER_OTLP_HEADERS'),
-    serviceName: text(env, 'OTEL_SERVICE_NAME', 'bjwt-ehr'),
-    resource: pairs(env, 'OTEL_RESOURCE_ATTRIBUTES'),
-    ratio: sampler === 'parentbased_always_on' ? 1 : Number(ratio),
-  };
-}
-
-/** A file that need not be there: null when the variable is not set. */
-function path(env: Env, name: string): string | null {
-  const value = env[name] ?? '';
-  return value === '' ? null : resolve(value);
-}
-
 /**
  * Reads every setting of the server from the environment (R22: keys and connections come from configuration). The README's table lists them.
  * Times are in seconds, sizes in bytes unless the name says otherwise.
@@ -196,7 +92,8 @@ export function readConfig(env: Env = process.env) {
     logLevel: oneOf(env, 'LOG_LEVEL', 'info', ['debug', 'info', 'warn', 'error']),
     logConsole: flag(env, 'LOG_CONSOLE', true),
     cluster: cluster(env),
-    tracing: tracing(env),
+    /** Null unless traces were asked for. */
+    tracing: traceSettings(env),
     shutdown: {
       /** How long new connections are still taken after the server was told to end, for load balancers that look at its readiness now and then. */
       delaySeconds: integer(env, 'SHUTDOWN_DELAY_SECONDS', 0, 0, 600),
@@ -204,7 +101,9 @@ export function readConfig(env: Env = process.env) {
       seconds: integer(env, 'SHUTDOWN_SECONDS', 20, 1, 600),
     },
     /** A PostgreSQL database in place of the SQLite file; null without DATABASE_URL. */
-    postgres: postgresStore(env),
+    postgres: postgresStore(env, 'DATABASE_URL'),
+    /** The same database, as the role that owns the tables: for `npm run migrate`. Servers do without. */
+    postgresOwner: postgresStore(env, 'DATABASE_OWNER_URL'),
     sqlitePath: resolve(text(env, 'SQLITE_PATH', join(dataDir, 'ehr.sqlite'))),
     token: {
       issuer: text(env, 'TOKEN_ISSUER', 'urn:bjwt-ehr'),

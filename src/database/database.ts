@@ -1,17 +1,21 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
+import { OneConnection, PooledConnections } from './connections';
 import { primary } from '../common/ipc';
 import { currentSpan } from '../common/tracing';
 import { ClusterPeers } from './cluster-peers';
 import type { Executor, UnitWatch, Work } from './executor';
 import { NoPeers, type Peers, PostgresPeers } from './peers';
 import { PooledExecutor } from './pooled-executor';
-import { clientOptions } from './postgres-options';
 import { type PoolLoad, poolLoad } from './pool-load';
+import { clientOptions } from './postgres-options';
 import { purgeDeleted } from './purge';
 import { onRejectedRow, type RejectionListener } from './row-tags';
 import { SerialExecutor } from './serial-executor';
 import { tracedUnit } from './traced-unit';
+
+/** The longest import takes a few seconds. */
+const UNIT_MS = 30_000;
 
 /** The two connections to one database: the writer belongs to the executor, the reader cannot write. */
 export interface DataSources {
@@ -21,7 +25,6 @@ export interface DataSources {
 
 /** How busy a database is. */
 export interface DatabaseLoad {
-  readonly kind: string;
   /** Units of work that are not yet done. */
   readonly units: number;
   /** None on SQLite. */
@@ -48,8 +51,8 @@ export class Database implements OnApplicationShutdown {
       repeated: () => this.watches.forEach((each) => each.repeated()),
     };
     this.executor = isPostgres
-      ? new PooledExecutor(sources.writer, watch)
-      : new SerialExecutor(sources.writer.createQueryRunner(), undefined, watch);
+      ? new PooledExecutor(new PooledConnections(sources.writer), watch)
+      : new SerialExecutor(new OneConnection(sources.writer.createQueryRunner()), UNIT_MS, watch);
   }
 
   /**
@@ -57,7 +60,15 @@ export class Database implements OnApplicationShutdown {
    * Inside, use only `tx`, and await nothing slow.
    */
   transaction<T>(work: Work<T>): Promise<T> {
-    return currentSpan() ? tracedUnit(this.executor, work) : this.executor.run(work);
+    return currentSpan() ? tracedUnit((unit) => this.executor.run(unit), work) : this.executor.run(work);
+  }
+
+  /**
+   * The same for a unit that others of this kind may overlap (on PostgreSQL): one that appends to the trail only, or that changes the chart of one patient, which
+   * it claims first (`claim`). Whatever else it reads may change until it commits; what must not, it does after `needAlone`.
+   */
+  beside<T>(work: Work<T>): Promise<T> {
+    return currentSpan() ? tracedUnit((unit) => this.executor.runBeside(unit), work) : this.executor.runBeside(work);
   }
 
   /** Calls `effect` once the unit that is running now is durable: for caches and log files, which must not run ahead of the database. */
@@ -77,20 +88,18 @@ export class Database implements OnApplicationShutdown {
 
   /** How busy it is now. */
   load(): DatabaseLoad {
-    const pool = (name: PoolLoad['name'], source: DataSource) => (source.options.type === 'postgres' ? [poolLoad(name, source)] : []);
-    return {
-      kind: this.sources.writer.options.type,
-      units: this.executor.depth,
-      pools: [...pool('writer', this.sources.writer), ...pool('reader', this.sources.reader)],
-    };
+    const { writer, reader } = this.sources;
+    const pools = writer.options.type === 'postgres' ? [poolLoad('writer', writer), poolLoad('reader', reader)] : [];
+    return { units: this.executor.depth, pools };
   }
 
   /**
    * Takes the bytes of rows that were deleted or overwritten before out of the files of the database. False when somebody who reads kept some of
    * them: try again.
+   * @param since when the last of these rows was deleted, ms
    */
-  purge(): Promise<boolean> {
-    return this.executor.between(purgeDeleted);
+  purge(since = Date.now()): Promise<boolean> {
+    return this.executor.between((runner) => purgeDeleted(runner, since));
   }
 
   async onApplicationShutdown(): Promise<void> {

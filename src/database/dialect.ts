@@ -2,7 +2,7 @@ import type { EntityManager } from 'typeorm';
 
 type Dialect = 'sqlite' | 'postgres';
 
-export function dialectOf({ dataSource }: EntityManager): Dialect {
+export function dialectOf({ dataSource }: Pick<EntityManager, 'dataSource'>): Dialect {
   return dataSource.options.type === 'postgres' ? 'postgres' : 'sqlite';
 }
 

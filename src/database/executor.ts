@@ -6,7 +6,7 @@ export const SOON = { headers: { 'retry-after': '1' } } as const;
 /** A unit of work: uses only the manager that it is given and awaits nothing slow. */
 export type Work<T> = (tx: EntityManager) => Promise<T>;
 
-/** Thrown by a unit that has learnt what will let it succeed: nothing of it is stored, and it runs once more from its beginning. */
+/** Thrown by a unit that has learnt what will let it succeed: nothing of it is stored, and it runs once more from its beginning, alone. */
 export class RunAgain extends Error {
   override readonly name = 'RunAgain';
 }
@@ -15,7 +15,7 @@ export class RunAgain extends Error {
 export interface UnitWatch {
   /** So many units became durable in one commit, which took so many ms. */
   committed(units: number, ms: number): void;
-  /** A unit ran again, because it met another one or learnt something. */
+  /** A unit runs again, because it met another one or learnt something. */
   repeated(): void;
 }
 
@@ -23,8 +23,10 @@ export interface UnitWatch {
 export interface Executor {
   /** Units that are not yet done. */
   readonly depth: number;
-  /** Resolves with the unit's value after the commit is durable. */
+  /** Runs a unit that no other one overlaps. Resolves with its value after the commit is durable. */
   run<T>(work: Work<T>): Promise<T>;
+  /** The same for a unit that others of this kind may overlap, where the store lets them. */
+  runBeside<T>(work: Work<T>): Promise<T>;
   /** Calls `effect` after the commit of the unit that is running now; never when it is rolled back. */
   afterCommit(effect: () => void): void;
   /** Runs `work` on a connection on which no transaction is open. It must leave none behind. */

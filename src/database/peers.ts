@@ -6,6 +6,7 @@ import { ADVISORY } from './advisory-locks';
 export type News =
   | { readonly about: 'queued' }
   | { readonly about: 'revoked' }
+  | { readonly about: 'erased' }
   | { readonly about: 'published'; readonly logId: number; readonly size: number }
   | { readonly about: 'halted'; readonly logId: number; readonly halt: string };
 

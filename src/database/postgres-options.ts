@@ -4,39 +4,64 @@ import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/Postgres
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
 import type { PostgresStore } from '../config/config';
 
-/** A statement that takes longer holds something up; the longest, a page of a walk or of an import, takes a part of a second. */
-const STATEMENT_MS = 30_000;
+/** Until a connection is there, be it a new one or one of the pool that others have now. */
 const CONNECT_MS = 10_000;
+/** PostgreSQL's own limits of a session, in ms. Without them one statement that hangs holds its locks and its connection for ever. */
+const LIMITS = {
+  /** The longest, a page of a walk or of an import, takes a part of a second. */
+  statement_timeout: 30_000,
+  /** For a lock of a row or a table, and for the lane of `PooledExecutor`. */
+  lock_timeout: 20_000,
+  /** Between two statements of a unit. */
+  idle_in_transaction_session_timeout: 30_000,
+};
+/** Begins the name of each connection of a server. */
+export const APPLICATION = 'bjwt-ehr';
 
 /** Options of both pools. The reading one refuses to write. */
 export function postgresOptions(
-  { url, password, poolSize }: PostgresStore,
+  { host, port, user, password, database, tls, poolSize, readPoolSize }: PostgresStore,
   common: Pick<PostgresDataSourceOptions, 'entities' | 'migrations'>,
   readonly: boolean,
 ): PostgresDataSourceOptions {
-  const session = readonly ? { options: '-c default_transaction_read_only=on' } : {};
   return {
     ...common,
     type: 'postgres',
-    url,
-    ...(password !== null && { password }),
+    host,
+    port,
+    username: user,
+    password,
+    database,
+    ssl: tls === null ? false : { rejectUnauthorized: true, minVersion: 'TLSv1.2', ...(tls.ca !== null && { ca: tls.ca }) },
+    applicationName: `${APPLICATION} ${readonly ? 'reader' : 'writer'}`,
     synchronize: false,
     migrationsTransactionMode: 'each',
     logging: false,
     installExtensions: false,
-    poolSize,
-    extra: {
-      ...session,
-      connectionTimeoutMillis: CONNECT_MS,
-      statement_timeout: STATEMENT_MS,
-      idle_in_transaction_session_timeout: STATEMENT_MS,
-    },
+    connectTimeoutMS: CONNECT_MS,
+    poolSize: readonly ? readPoolSize : poolSize,
+    extra: { keepAlive: true, ...LIMITS, ...(readonly && { options: '-c default_transaction_read_only=on' }) },
   };
 }
 
+/** The same for migrations, which may take as long as they need. */
+export function withoutLimits(options: PostgresDataSourceOptions): PostgresDataSourceOptions {
+  return { ...options, applicationName: `${APPLICATION} migration`, poolSize: 2, extra: { keepAlive: true } };
+}
+
 /** The same for a connection beside the pools. */
-export function clientOptions({ url, password }: PostgresDataSourceOptions): ClientConfig {
-  return { ...(url !== undefined && { connectionString: url }), ...(typeof password === 'string' && { password }) };
+export function clientOptions({ host, port, username, password, database, ssl }: PostgresDataSourceOptions): ClientConfig {
+  return {
+    ...(host !== undefined && { host }),
+    ...(port !== undefined && { port }),
+    ...(username !== undefined && { user: username }),
+    ...(typeof password === 'string' && { password }),
+    ...(database !== undefined && { database }),
+    ssl: (ssl ?? false) as NonNullable<ClientConfig['ssl']>,
+    application_name: `${APPLICATION} peers`,
+    connectionTimeoutMillis: CONNECT_MS,
+    keepAlive: true,
+  };
 }
 
 /** Entities say `blob` for bytes, whatever the database: this lets PostgreSQL understand it. To be called before `initialize`. */

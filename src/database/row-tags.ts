@@ -1,11 +1,11 @@
 import { Column, type DataSource, type EntityManager, type EntityMetadata } from 'typeorm';
-import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata.js';
 import { BINARY_COLUMN } from '../crypto/column-types';
 import { CryptoError } from '../crypto/crypto-error';
 import { addToSum, type CellValue, isSameTag, type RowTagger } from '../crypto/row-tag';
+import { needAlone } from './beside';
 import { queryRows } from './dialect';
+import { type RowShape, TAG } from './row-shape';
 
-const TAG = 'rowTag';
 const MAX_SAID = 10_000;
 const counted = new WeakSet();
 
@@ -54,29 +54,19 @@ export function taggerOf(source: DataSource): RowTagger | null {
   return tagsOf(source).tagger;
 }
 
-/** The column of the tag; undefined when rows of this entity have none. */
-export function tagColumn(metadata: EntityMetadata): ColumnMetadata | undefined {
-  return metadata.findColumnWithPropertyName(TAG);
-}
-
 export function isCounted(metadata: EntityMetadata): boolean {
   return typeof metadata.target === 'function' && counted.has(metadata.target);
 }
 
 /** The tag that the row must have: of what it says to the application, so that no other reading of a cell can differ from what was tagged. */
-export function tagFor(tagger: RowTagger, source: DataSource, metadata: EntityMetadata, row: object): Buffer {
-  const cells = metadata.columns
-    .filter((column) => column.propertyName !== TAG && !column.isGenerated)
-    .map((column) => {
-      const value: unknown = source.driver.preparePersistentValue(Reflect.get(row, column.propertyName), column);
-      return [column.databaseName, (value ?? null) as CellValue] as const;
-    });
+export function tagFor(tagger: RowTagger, { metadata, tagged }: RowShape, row: object): Buffer {
+  const cells = tagged.map(({ property, name, toStored }) => [name, (toStored(Reflect.get(row, property)) ?? null) as CellValue] as const);
   return tagger.tag(metadata.tableName, cells);
 }
 
 /** The tag of a row that is about to be written; null when rows of this entity have none. */
-export function newTag(tx: EntityManager, metadata: EntityMetadata, row: object): Buffer | null {
-  return tagColumn(metadata) ? tagFor(writingTagger(tx), tx.dataSource, metadata, row) : null;
+export function newTag(tx: EntityManager, shape: RowShape, row: object): Buffer | null {
+  return shape.isTagged ? tagFor(writingTagger(tx), shape, row) : null;
 }
 
 function writingTagger(tx: EntityManager): RowTagger {
@@ -86,16 +76,16 @@ function writingTagger(tx: EntityManager): RowTagger {
 }
 
 /** Whether the row is as this server wrote it. True for entities without tags, and where no key is. */
-export function isGenuine(source: DataSource, metadata: EntityMetadata, row: object): boolean {
-  const tagger = tagColumn(metadata) ? taggerOf(source) : null;
-  return !tagger || isSameTag(Reflect.get(row, TAG), tagFor(tagger, source, metadata, row));
+export function isGenuine(source: DataSource, shape: RowShape, row: object): boolean {
+  const tagger = shape.isTagged ? taggerOf(source) : null;
+  return !tagger || isSameTag(Reflect.get(row, TAG), tagFor(tagger, shape, row));
 }
 
 /** The same rows. @throws CryptoError `row_rejected` when one of them is not as this server wrote it; the listeners are told */
-export function assertGenuine<T extends object>(source: DataSource, metadata: EntityMetadata, rows: T[]): T[] {
+export function assertGenuine<T extends object>(source: DataSource, shape: RowShape, rows: T[]): T[] {
   for (const row of rows) {
-    if (isGenuine(source, metadata, row)) continue;
-    tell(tagsOf(source), metadata.tableName, rowId(metadata, row));
+    if (isGenuine(source, shape, row)) continue;
+    tell(tagsOf(source), shape.metadata.tableName, rowId(shape.metadata, row));
     throw new CryptoError('row_rejected');
   }
   return rows;
@@ -117,6 +107,7 @@ export async function countRows(
   added: readonly (Buffer | null)[],
 ): Promise<void> {
   if (!isCounted(metadata)) return;
+  needAlone(tx); // the one row of sums
   const tagger = writingTagger(tx);
   const [stored] = await tx.query<{ sums: Uint8Array }[]>('SELECT "sums" FROM "row_set" WHERE "id" = 1');
   if (!stored) throw new CryptoError('row_set_missing');

@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { QueryRunner } from 'typeorm';
 import { ApiError } from '../common/errors';
-import { isBusy, PATIENCE_MS, whileBusy } from './busy';
+import { isBusy } from './busy';
+import type { Connections } from './connections';
 import { type Executor, RunAgain, runEffect, SOON, type UnitWatch, type Work } from './executor';
 import { inTime } from './unit-runner';
 
@@ -17,13 +18,13 @@ interface Unit {
 
 const MAX_BATCH = 64;
 const MAX_WAITING = 4096;
-/** The longest import takes a few seconds. */
-const UNIT_MS = 30_000;
 
 /**
  * Runs units of work one after another on one connection, with group commit: the units that wait are run in one transaction, each in its own
  * savepoint; the transaction is committed once; only then are all of them acknowledged. A unit that throws is rolled back to its savepoint and
  * takes nobody with it. When the commit itself fails, every unit of the batch is refused and nothing of them is stored.
+ *
+ * On PostgreSQL the transaction also waits until it is the only one in all processes, so that a unit meets what it would meet on SQLite.
  *
  * Why: TypeORM shares one SQLite connection among all callers, so concurrent transactions would become savepoints of each other and one rollback
  * would undo acknowledged work of the others (test/integration/database.spec.ts shows it).
@@ -36,18 +37,12 @@ export class SerialExecutor implements Executor {
   /** Units of the batch that runs now. */
   private taken = 0;
 
-  /** `unitMs`: how long a unit may take; `busyMs`: how long to wait for a lock that another process holds. */
+  /** @param unitMs how long a unit may take */
   constructor(
-    private readonly runner: QueryRunner,
-    private readonly limits = { unitMs: UNIT_MS, busyMs: PATIENCE_MS },
+    private readonly connections: Connections,
+    private readonly unitMs: number,
     private readonly watch?: UnitWatch,
-  ) {
-    const query = runner.query.bind(runner) as (sql: string, parameters?: unknown[], structured?: boolean) => Promise<unknown>;
-    // A deferred BEGIN that reads before it writes fails at once when another process wrote meanwhile; IMMEDIATE waits its turn instead.
-    const immediate = (sql: string, parameters?: unknown[], structured?: boolean) =>
-      sql === 'BEGIN TRANSACTION' ? whileBusy(() => query('BEGIN IMMEDIATE'), this.limits.busyMs) : query(sql, parameters, structured);
-    runner.query = immediate as QueryRunner['query'];
-  }
+  ) {}
 
   get depth(): number {
     return this.waiting.length + this.taken;
@@ -60,6 +55,11 @@ export class SerialExecutor implements Executor {
       this.waiting.push({ work, effects: [], resolve: resolve, reject });
       this.draining ??= this.drain();
     });
+  }
+
+  /** Every unit runs alone here. */
+  runBeside<T>(work: Work<T>): Promise<T> {
+    return this.run(work);
   }
 
   /** Runs `work` on the connection between two batches, while no transaction is open. It must leave none behind. */
@@ -85,23 +85,25 @@ export class SerialExecutor implements Executor {
     while (this.waiting.length > 0 || this.upkeep.length > 0) {
       // The driver answers in microtasks, so without this turn a batch would be committed before the next socket is read: one COMMIT for each unit.
       await nextTurn();
-      for (const work of this.upkeep.splice(0)) await work(this.runner);
-      if (this.waiting.length > 0) await this.commitTogether(this.waiting.splice(0, MAX_BATCH));
+      const runner = await this.connections.take();
+      for (const work of this.upkeep.splice(0)) await work(runner);
+      if (this.waiting.length > 0) await this.commitTogether(runner, this.waiting.splice(0, MAX_BATCH));
+      await this.connections.give(runner);
     }
     this.draining = undefined;
   }
 
-  private async commitTogether(batch: readonly Unit[]): Promise<void> {
+  private async commitTogether(runner: QueryRunner, batch: readonly Unit[]): Promise<void> {
     const acknowledge: (() => void)[] = [];
     this.taken = batch.length;
     try {
-      await this.runner.startTransaction();
-      for (const unit of batch) acknowledge.push(await this.runUnit(unit));
+      await this.connections.begin(runner);
+      for (const unit of batch) acknowledge.push(await this.runUnit(runner, unit));
       const begun = performance.now();
-      await this.runner.commitTransaction();
+      await runner.commitTransaction();
       this.watch?.committed(batch.length, performance.now() - begun);
     } catch (error) {
-      await this.abandon();
+      await abandon(runner);
       const reason = isBusy(error) ? new ApiError('unavailable', 'Another process keeps the database', SOON) : error;
       for (const unit of batch) unit.reject(reason);
       return;
@@ -112,34 +114,35 @@ export class SerialExecutor implements Executor {
   }
 
   /** Runs one unit in its savepoint; the returned function tells its caller, and is called only after the commit. */
-  private async runUnit(unit: Unit, isAgain = false): Promise<() => void> {
-    await this.runner.startTransaction();
+  private async runUnit(runner: QueryRunner, unit: Unit, isAgain = false): Promise<() => void> {
+    await runner.query('SAVEPOINT "unit"');
     this.current = unit;
     try {
-      const value = await inTime(this.runner, unit.work, this.limits.unitMs);
-      await this.runner.commitTransaction();
+      const value = await inTime(runner, unit.work, this.unitMs);
+      await runner.query('RELEASE "unit"');
       return () => {
         for (const effect of unit.effects) runEffect(effect);
         unit.resolve(value);
       };
     } catch (error) {
-      await this.runner.rollbackTransaction();
+      await runner.query('ROLLBACK TO "unit"');
+      await runner.query('RELEASE "unit"');
       unit.effects.length = 0;
       if (!(error instanceof RunAgain) || isAgain) return () => unit.reject(error);
       this.watch?.repeated();
-      return await this.runUnit(unit, true);
+      return await this.runUnit(runner, unit, true);
     } finally {
       this.current = undefined;
     }
   }
+}
 
-  /**
-   * Leaves no transaction open, whatever happened: after a full disk or an I/O error SQLite has rolled back by itself, ROLLBACK fails, and
-   * TypeORM would still count a transaction. The next batch must start with a BEGIN.
-   */
-  private async abandon(): Promise<void> {
-    await this.runner.query('ROLLBACK').catch(() => undefined);
-    Reflect.set(this.runner, 'transactionDepth', 0);
-    Reflect.set(this.runner, 'isTransactionActive', false);
-  }
+/**
+ * Leaves no transaction open, whatever happened: after a full disk or an I/O error SQLite has rolled back by itself, ROLLBACK fails, and
+ * TypeORM would still count a transaction. The next batch must start with a BEGIN.
+ */
+async function abandon(runner: QueryRunner): Promise<void> {
+  await runner.query('ROLLBACK').catch(() => undefined);
+  Reflect.set(runner, 'transactionDepth', 0);
+  Reflect.set(runner, 'isTransactionActive', false);
 }

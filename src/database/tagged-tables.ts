@@ -2,7 +2,8 @@ import type { DataSource, EntityManager, EntityMetadata, ObjectLiteral } from 't
 import { CryptoError } from '../crypto/crypto-error';
 import { addToSum, isSameTag, type RowSums, type RowTagger } from '../crypto/row-tag';
 import { queryRows } from './dialect';
-import { isCounted, rowId, tagColumn, tagFor } from './row-tags';
+import { shapeOfMetadata } from './row-shape';
+import { isCounted, rowId, tagFor } from './row-tags';
 
 const PAGE = 500;
 
@@ -35,7 +36,7 @@ export async function verifyTaggedTables(
     for await (const page of pagesOf(manager, metadata)) {
       for (const row of page) {
         const stored: unknown = Reflect.get(row, 'rowTag');
-        if (!isSameTag(stored, tagFor(tagger, manager.dataSource, metadata, row)))
+        if (!isSameTag(stored, tagFor(tagger, shapeOfMetadata(manager, metadata), row)))
           findings.push({ table: metadata.tableName, id: rowId(metadata, row) });
         if (isCounted(metadata) && stored instanceof Uint8Array) addToSum(sums, metadata.tableName, tagger.summand(stored));
       }
@@ -74,7 +75,7 @@ export async function tagExistingRows(tx: EntityManager, tagger: RowTagger): Pro
   for (const metadata of taggedTables(tx.dataSource))
     for await (const page of pagesOf(tx, metadata))
       for (const row of page) {
-        const tag = tagFor(tagger, tx.dataSource, metadata, row);
+        const tag = tagFor(tagger, shapeOfMetadata(tx, metadata), row);
         await tx.update(metadata.target, keyOf(metadata, row), { rowTag: tag });
         if (isCounted(metadata)) addToSum(sums, metadata.tableName, tagger.summand(tag));
       }
@@ -83,7 +84,7 @@ export async function tagExistingRows(tx: EntityManager, tagger: RowTagger): Pro
 
 /** The tables whose rows carry a tag. */
 function taggedTables(source: DataSource): EntityMetadata[] {
-  return source.entityMetadatas.filter((metadata) => tagColumn(metadata));
+  return source.entityMetadatas.filter((metadata) => shapeOfMetadata({ dataSource: source }, metadata).isTagged);
 }
 
 async function storedSums(manager: EntityManager): Promise<Buffer | null> {

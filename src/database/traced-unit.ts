@@ -1,15 +1,15 @@
 import { inSpan, type Span } from '../common/tracing';
-import type { Executor, Work } from './executor';
+import type { Work } from './executor';
 
 /**
  * A unit as a span, with others below: its wait for the executor, its work (each time that it ran), its wait for a durable commit. An executor may run it
  * where another unit's request is current: its work is put back below its own.
  */
-export function tracedUnit<T>(executor: Executor, work: Work<T>): Promise<T> {
+export function tracedUnit<T>(run: (work: Work<T>) => Promise<T>, work: Work<T>): Promise<T> {
   return inSpan('database.unit', async (unit) => {
     const wait = unit?.begin('database.wait');
     let commit: Span | undefined;
-    const run: Work<T> = async (tx) => {
+    const observed: Work<T> = async (tx) => {
       wait?.end();
       commit?.end(true);
       const place = unit?.begin('database.work');
@@ -18,7 +18,7 @@ export function tracedUnit<T>(executor: Executor, work: Work<T>): Promise<T> {
       return value;
     };
     try {
-      const value = await executor.run(run);
+      const value = await run(observed);
       commit?.end();
       return value;
     } finally {

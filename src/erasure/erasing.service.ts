@@ -14,6 +14,7 @@ import { LedgerErasureService } from '../ledger/ledger-erasure.service';
 import { LedgerService } from '../ledger/ledger.service';
 import { PatientsService } from '../patient/patients.service';
 import { RecordErasureService } from '../record/record-erasure.service';
+import { ErasedKeysService } from './erased-keys.service';
 import type { ErasureEntity } from './erasure.entity';
 
 /**
@@ -34,6 +35,7 @@ export class ErasingService {
     private readonly decisions: DecisionsService,
     private readonly idempotency: IdempotencyService,
     private readonly keyRing: KeyRing,
+    private readonly erasedKeys: ErasedKeysService,
   ) {}
 
   /** @param approvedBy the two accounts, in the order in which they approved; the grant's actor, the second one, signs the block */
@@ -79,9 +81,6 @@ export class ErasingService {
     await this.decisions.erase(tx, actor, patientId);
     await this.enrolments.markErased(tx, patientId);
     await this.keyRing.destroy(tx, subject);
-    this.database.afterCommit(() => {
-      this.keyRing.forget(subject);
-      this.ledgerErasure.forgetSigner(patientId);
-    });
+    this.database.afterCommit(() => this.erasedKeys.forget(subject));
   }
 }

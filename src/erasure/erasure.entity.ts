@@ -14,6 +14,7 @@ export type ErasureState = (typeof ERASURE_STATES)[number];
 @Entity('erasure')
 @Index(['patientId', 'id'])
 @Index(['hospitalId', 'state', 'id'])
+@Index(['decidedAt'])
 @Check('erasure_state', `state IN ('requested', 'executed', 'refused', 'superseded')`)
 @Check(
   'erasure_two_people',

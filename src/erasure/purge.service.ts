@@ -35,7 +35,10 @@ export class PurgeService implements OnApplicationBootstrap, OnApplicationShutdo
   async run(): Promise<void> {
     try {
       if (await this.purge()) return;
-      this.logs.app.warn({}, 'erased bytes are still in the files of the database: somebody reads an older state');
+      this.logs.app.warn(
+        {},
+        'erased bytes are still in the files of the database: somebody reads an older state, or this role may not VACUUM',
+      );
     } catch (error) {
       this.logs.app.error({ err: describeError(error) }, 'erased bytes could not be purged');
     }
@@ -48,9 +51,10 @@ export class PurgeService implements OnApplicationBootstrap, OnApplicationShutdo
     // Read first: what is executed later may be committed after the purge.
     const waiting = await this.database.reader
       .getRepository(ErasureEntity)
-      .find({ where: { state: 'executed', purgedAt: IsNull() }, select: { id: true } });
+      .find({ where: { state: 'executed', purgedAt: IsNull() }, select: { id: true, decidedAt: true } });
+    const since = Math.max(...waiting.map((row) => row.decidedAt ?? 0));
     if (waiting.length === 0) return true;
-    for (let tries = 1; !(await this.database.purge()); tries += 1) {
+    for (let tries = 1; !(await this.database.purge(since)); tries += 1) {
       if (tries === TRIES) return false;
       await sleep(PAUSE_MS);
     }

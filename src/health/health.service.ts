@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ApiError } from '../common/errors';
 import { Database } from '../database/database';
+import { SOON } from '../database/executor';
 import { ConnectionsService } from './connections.service';
 
 /** Whether the server can serve. */
@@ -18,7 +19,7 @@ export class HealthService {
       await this.database.reader.query('SELECT 1');
       await this.database.transaction((tx) => tx.query('SELECT 1'));
     } catch {
-      throw new ApiError('unavailable', 'The database does not answer');
+      throw new ApiError('unavailable', 'The database does not answer', SOON);
     }
   }
 }

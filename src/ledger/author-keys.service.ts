@@ -9,6 +9,7 @@ import { Clock } from '../common/clock';
 import { ApiError } from '../common/errors';
 import { newId } from '../common/ids';
 import { KeyRing } from '../crypto/key-ring.service';
+import { needAlone } from '../database/beside';
 import { Database } from '../database/database';
 import { insertRow, selectRows } from '../database/rows';
 import { HospitalsService } from '../hospital/hospitals.service';
@@ -147,6 +148,7 @@ export class AuthorKeysService implements OnModuleInit {
   }
 
   private async append(tx: EntityManager, hospitalId: string, event: NewEvent): Promise<void> {
+    needAlone(tx); // a seal beside it would not know whether it comes before or after
     const at = this.clock.now();
     const body = keyEventBody({ ...event, iss: await this.hospitals.ledgerOrigin(hospitalId), at });
     const hash = keyEventHash(body);
@@ -162,6 +164,7 @@ export class AuthorKeysService implements OnModuleInit {
   }
 
   private async create(tx: EntityManager, actor: Actor, hospitalId: string): Promise<SigningKey> {
+    needAlone(tx); // two first seals would make two keys
     const { publicKey, privateKey } = generateKeyPairSync('ed25519');
     const jwk = checkPublicJwk(publicKey.export({ format: 'jwk' }));
     const kid = b64u(thumbprint(jwk));

@@ -17,7 +17,7 @@ import { blockHash, BlockKind, type BlockKindName, decodeHeader, encodeHeader, g
 import { isErasure, provenErasures } from './erasures';
 import { BlockEntity, ChainEntity, ContentEntity } from './ledger.entity';
 import { openBlock, type OpenedBlock } from './open-block';
-import { chainAt, contentsOf } from './stored-rows';
+import { chainAt, chainIdAt, contentsOf } from './stored-rows';
 
 /** What is to be sealed. `payload` is hashed, encrypted and kept byte for byte. */
 export interface SealInput {
@@ -112,11 +112,11 @@ export class LedgerService {
    * blocks first: what does not fit its seal is not shown. A content is absent where a proven ERASE block says so, and nowhere else.
    */
   async openMany(manager: EntityManager, grant: Grant, recordIds: readonly string[]): Promise<Map<string, OpenedBlock>> {
-    const head = recordIds.length === 0 ? null : await chainAt(manager, grant);
-    if (!head) return new Map();
+    const chainId = recordIds.length === 0 ? null : await chainIdAt(manager, grant);
+    if (!chainId) return new Map();
     // Found by record id alone: with the chain in the condition SQLite would walk the whole chain.
     const found = await selectRows(manager, BlockEntity, 'recordId', recordIds);
-    const blocks = found.filter((block) => block.chainId.equals(head.chainId));
+    const blocks = found.filter((block) => block.chainId.equals(chainId));
     const contentOf = await contentsOf(manager, recordIds);
     const [vault, authorOf] = [
       await this.keyRing.vault(manager, grant.subject),
@@ -126,7 +126,7 @@ export class LedgerService {
         blocks.map((block) => block.header),
       ),
     ];
-    const erased = await provenErasures(manager, vault, head.chainId, blocks);
+    const erased = await provenErasures(manager, vault, chainId, blocks);
     return new Map(
       blocks.map((block) => {
         const content = contentOf(block);
@@ -143,12 +143,12 @@ export class LedgerService {
    * ERASE blocks are left out: they are no records.
    */
   async speakingOf(manager: EntityManager, grant: Grant, blockHashes: readonly string[]): Promise<Map<string, string[]>> {
-    const head = blockHashes.length === 0 ? null : await chainAt(manager, grant);
+    const chainId = blockHashes.length === 0 ? null : await chainIdAt(manager, grant);
     const found = new Map<string, string[]>();
-    if (!head) return found;
+    if (!chainId) return found;
     const hashes = blockHashes.map((hash) => Buffer.from(hash, 'hex'));
     const rows = await selectRows(manager, BlockEntity, 'refHash', hashes);
-    const ofChain = rows.filter((row) => row.chainId.equals(head.chainId) && !isErasure(row)).sort((a, b) => a.height - b.height);
+    const ofChain = rows.filter((row) => row.chainId.equals(chainId) && !isErasure(row)).sort((a, b) => a.height - b.height);
     for (const { refHash, recordId } of ofChain) {
       const hash = refHash?.toString('hex') ?? '';
       found.set(hash, [...(found.get(hash) ?? []), recordId]);
@@ -158,8 +158,8 @@ export class LedgerService {
 
   /** Where a record of the grant's patient was sealed. */
   async placeOf(manager: EntityManager, grant: Grant, recordId: string): Promise<SealedBlock> {
-    const head = await chainAt(manager, grant);
-    const block = head && (await manager.getRepository(BlockEntity).findBy({ recordId })).find((item) => item.chainId.equals(head.chainId));
+    const chainId = await chainIdAt(manager, grant);
+    const block = chainId && (await selectRows(manager, BlockEntity, 'recordId', [recordId])).find((item) => item.chainId.equals(chainId));
     if (!block) throw notFound();
     return {
       recordId,

@@ -12,6 +12,16 @@ export async function chainAt(
   return chains.find((chain) => chain.hospitalId === hospitalId) ?? null;
 }
 
+const chainIds = new WeakMap<Grant, Buffer>();
+
+/** The id of the same chain; asked for once in a request, for it never changes. */
+export async function chainIdAt(manager: EntityManager, grant: Grant): Promise<Buffer | null> {
+  const chainId = chainIds.get(grant) ?? (await chainAt(manager, grant))?.chainId;
+  if (!chainId) return null;
+  chainIds.set(grant, chainId);
+  return chainId;
+}
+
 /** The contents of these records, to be looked up by block: the row of the block's record id and version, null when there is none. */
 export async function contentsOf(
   manager: EntityManager,

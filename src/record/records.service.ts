@@ -19,13 +19,29 @@ import { misfit, recordRows } from './record-rows';
 import { toResponse } from './record-view';
 import { assertResource, conditionText } from './resources';
 
-/** The record that an act is about, as the decision wants it. */
-export function recordTarget(id: string): (manager: EntityManager) => Promise<Target | null> {
-  return async (manager) => {
-    const [row] = await selectRows(manager, RecordEntity, 'id', [id]);
-    if (!row) return null;
-    return { patientId: row.patientId, record: { id, authorId: row.authorId, sealed: row.status !== 'draft' } };
+/** One record that an act is about: what the decision has seen of it is what the act works with. */
+export class FoundRecord {
+  private found: RecordEntity | undefined;
+
+  constructor(private readonly id: string) {}
+
+  /** Finds it, as the decision wants it. */
+  readonly target = async (manager: EntityManager): Promise<Target | null> => {
+    const [row] = await selectRows(manager, RecordEntity, 'id', [this.id]);
+    this.found = row;
+    return row ? { patientId: row.patientId, record: { id: row.id, authorId: row.authorId, sealed: row.status !== 'draft' } } : null;
   };
+
+  /** The row that was found. @throws ApiError `not_found` */
+  get row(): RecordEntity {
+    if (!this.found) throw notFound();
+    return this.found;
+  }
+}
+
+/** The record that an act is about, as the decision wants it. */
+export function recordTarget(id: string): FoundRecord['target'] {
+  return new FoundRecord(id).target;
 }
 
 /** A draft's text is bound to its version: an earlier text put back into the row does not open. */
@@ -70,8 +86,9 @@ export class RecordsService implements OnModuleInit {
   }
 
   read(actor: Actor, id: string): Promise<RecordResponse> {
-    return this.access.read(actor, 'record.read', recordTarget(id), async (manager, grant) => {
-      const row = await this.find(manager, id);
+    const record = new FoundRecord(id);
+    return this.access.read(actor, 'record.read', record.target, async (manager, grant) => {
+      const { row } = record;
       grant.note({ kind: row.kind });
       const response = await this.one(manager, grant, row);
       if (row.status === 'erased') throw new ApiError('erased');
@@ -81,8 +98,9 @@ export class RecordsService implements OnModuleInit {
 
   /** The exact bytes that were sealed, or the text of the draft. */
   content(actor: Actor, id: string): Promise<Buffer> {
-    return this.access.read(actor, 'record.read', recordTarget(id), async (manager, grant) => {
-      const row = await this.find(manager, id);
+    const record = new FoundRecord(id);
+    return this.access.read(actor, 'record.read', record.target, async (manager, grant) => {
+      const { row } = record;
       grant.note({ kind: row.kind });
       return row.status === 'draft'
         ? Buffer.from(await this.draftText(manager, grant, row), 'utf8')

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type EntityManager, IsNull, Not } from 'typeorm';
+import type { EntityManager } from 'typeorm';
 import { AccessService, type Grant } from '../access/access.service';
 import type { Actor } from '../common/actor';
 import { Clock, isoTime } from '../common/clock';
@@ -9,7 +9,7 @@ import { newId } from '../common/ids';
 import { withExtension } from '../common/json-text';
 import { RawJson } from '../common/raw-json';
 import { KeyRing } from '../crypto/key-ring.service';
-import { insertRow, updateRows } from '../database/rows';
+import { insertRow, selectRows, updateRows } from '../database/rows';
 import { recordIdIn, type ToBeSigned } from '../ledger/attestations.service';
 import { LedgerService, type SealedBlock, type SealInput } from '../ledger/ledger.service';
 import { ProofsService } from '../ledger/proofs.service';
@@ -17,7 +17,7 @@ import type { Proven } from '../tlog/tlog.service';
 import { CLINICAL_TYPES } from './fhir-validation';
 import type { AttestationResponse, CorrectionDto, SealedPlace, SealResponse, SignedCorrectionDto } from './record.dto';
 import { AttachmentEntity, RecordEntity } from './record.entity';
-import { RecordsService, recordTarget, sealedError } from './records.service';
+import { FoundRecord, RecordsService, recordTarget, sealedError } from './records.service';
 import { amendmentText, assertResource, attachmentExtension } from './resources';
 
 /** A finished record that goes straight to the ledger: imported, or answered. */
@@ -50,8 +50,9 @@ export class SealingService {
    */
   async seal(actor: Actor, id: string, wait: Proven, attestation?: string): Promise<SealResponse> {
     this.proofs.assertOffered(wait);
-    const block = await this.access.change(actor, 'record.seal', recordTarget(id), async (tx, grant) => {
-      const row = await this.records.find(tx, id);
+    const record = new FoundRecord(id);
+    const block = await this.access.change(actor, 'record.seal', record.target, async (tx, grant) => {
+      const { row } = record;
       grant.note({ kind: row.kind });
       if (row.status === 'erased') throw new ApiError('erased');
       if (row.status === 'sealed') {
@@ -177,9 +178,9 @@ export class SealingService {
   }
 
   private async withFiles(tx: EntityManager, grant: Grant, row: RecordEntity, text: string): Promise<string> {
-    const files = await tx
-      .getRepository(AttachmentEntity)
-      .find({ where: { recordId: row.id, completedAt: Not(IsNull()) }, order: { id: 'ASC' } });
+    const all = await selectRows(tx, AttachmentEntity, 'recordId', [row.id]);
+    const files = all.filter((file) => file.completedAt !== null).sort((a, b) => (a.id < b.id ? -1 : 1));
+    if (files.length === 0) return text;
     const vault = await this.keyRing.vault(tx, grant.subject);
     return files.reduce((done, file) => {
       const { id, contentType, size } = file;

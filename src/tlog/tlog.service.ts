@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EntityManager } from 'typeorm';
 import { ApiError, invalid } from '../common/errors';
 import { CONFIG, type Config } from '../config/config';
+import { needAlone } from '../database/beside';
 import { Database } from '../database/database';
 import { selectRows } from '../database/rows';
 import { HospitalsService } from '../hospital/hospitals.service';
@@ -153,6 +154,7 @@ export class TlogService implements BeforeApplicationShutdown {
     const log = await currentLog(tx, hospitalId);
     // Somebody may have put a row of a log there that is to take what is sealed.
     if (log) return (await logOf(tx, log.id)).id;
+    needAlone(tx);
     const origin = await this.hospitals.ledgerOrigin(hospitalId);
     return (await beginLog(tx, { hospitalId, incarnation: 1, origin })).id;
   }

@@ -107,7 +107,9 @@ async function threadsFor(manager: EntityManager, { threads, patientId }: AuditO
 
 /** In one read transaction, so that the sums and the rows are of one moment also beside a running server. */
 function auditRows(source: DataSource, tagger: RowTagger): Promise<RowReport> {
-  return source.transaction((tx) => verifyTaggedTables(tx, tagger));
+  const work = (tx: EntityManager): Promise<RowReport> => verifyTaggedTables(tx, tagger);
+  // On SQLite every transaction is of one moment; PostgreSQL's usual ones see what others commit meanwhile.
+  return source.options.type === 'postgres' ? source.transaction('REPEATABLE READ', work) : source.transaction(work);
 }
 
 class Audit {

@@ -19,7 +19,7 @@ import { assertDatabase, assertStopped } from './operator';
  * @throws OperatorError, CryptoError
  */
 export async function policyLines(config: Config, url: string): Promise<string[]> {
-  assertDatabase(config);
+  await assertDatabase(config);
   const keys = new LogKeys(openRootKeys(config, { create: false }), config);
   const source = await withBytea(new DataSource({ ...dataSourceOptions(config, true), migrationsRun: false })).initialize();
   try {
@@ -43,7 +43,7 @@ export async function policyLines(config: Config, url: string): Promise<string[]
  * @throws OperatorError, ApiError, ConfigError, CryptoError; then nothing was changed
  */
 export async function newIncarnation(config: Config, hospitalId: string, witnessed: string): Promise<string[]> {
-  assertStopped(config);
+  await assertStopped(config);
   const policy = readPolicy(config.ledger.policyFile);
   const { keys: rootKeys, sources } = await openFoundations(config);
   const database = new Database(sources);

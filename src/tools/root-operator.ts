@@ -27,7 +27,7 @@ const NEXT = 'root.key.next';
 
 /** Replaces `root.key` and wraps every key-encryption key by the new one. The server must be stopped. @throws OperatorError, CryptoError */
 export async function rotateRoot(config: Config, tell: Tell): Promise<void> {
-  assertStopped(config);
+  await assertStopped(config);
   if (config.pkcs11) throw new OperatorError('The root is in a token: this command replaces root.key only');
   const store = new KeyStore(new KeyFolder(config.keysDir));
   const from = loadKeyFiles(config.keysDir, { create: false });
@@ -43,7 +43,7 @@ export async function rotateRoot(config: Config, tell: Tell): Promise<void> {
  * @throws OperatorError, CryptoError
  */
 export async function adoptHsm(config: Config, tell: Tell): Promise<void> {
-  assertStopped(config);
+  await assertStopped(config);
   if (!config.pkcs11) throw new OperatorError('Set KEY_PROVIDER=pkcs11 and what belongs to it, as for the server afterwards');
   const folder = new KeyFolder(config.keysDir);
   const open = new KeyStore(folder);

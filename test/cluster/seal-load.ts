@@ -29,14 +29,17 @@ const DIAGNOSIS = JSON.stringify({
 /** Clients that draft and seal over the ordinary routes, each on a connection of its own, and remember what they were told. */
 export class SealLoad {
   readonly acknowledged: Seal[] = [];
+  /** Drafts that were answered with 201. */
+  drafts = 0;
   /** Records whose seal was asked for and never answered: they may be sealed or not. */
   readonly unsure: string[] = [];
-  /** Answers that were no success, and connections that broke, by what they said. */
+  /** Answers that were no success, and connections that broke, by what they said; ` (kept)`: a connection on which there had been an answer before. */
   readonly failures = new Map<string, number>();
   /** Longest time in which nobody was told of a seal, ms. */
   longestGap = 0;
   private last = performance.now();
   private begun = 0;
+  private isOver = false;
 
   /** `token` gives a valid one at any time; `patientOf` says whose record the n-th seal of a client is. */
   constructor(
@@ -51,10 +54,15 @@ export class SealLoad {
     await Promise.all(Array.from({ length: clients }, (_none, client) => this.client(client, seals)));
   }
 
+  /** Whoever is asking still hears the answer; nobody asks again. */
+  stop(): void {
+    this.isOver = true;
+  }
+
   private async client(client: number, seals: number): Promise<void> {
-    for (let own = 0; this.begun < seals;) {
+    for (let own = 0; this.goesOn(seals);) {
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-      for (const until = own + SEALS_A_CONNECTION; own < until && this.begun < seals; own += 1) {
+      for (const until = own + SEALS_A_CONNECTION; own < until && this.goesOn(seals); own += 1) {
         this.begun += 1;
         if (await this.seal(agent, this.patientOf(client, own), this.begun % WAITS === 0 ? 'logged' : 'sealed')) continue;
         this.begun -= 1;
@@ -64,9 +72,14 @@ export class SealLoad {
     }
   }
 
+  private goesOn(seals: number): boolean {
+    return !this.isOver && this.begun < seals;
+  }
+
   private async seal(agent: Agent, patientId: string, wait: string): Promise<boolean> {
     const draft = await this.post(agent, `/patients/${patientId}/diagnoses`, DIAGNOSIS);
     if (draft?.status !== 201) return false;
+    this.drafts += 1;
     const { id } = JSON.parse(draft.body) as { id: string };
     const answer = await this.post(agent, `/records/${id}/seal?wait=${wait}`, '');
     if (answer?.status !== 201) {
@@ -89,7 +102,7 @@ export class SealLoad {
       if (reply.status !== 201) this.fail(`${reply.status} ${/"code":"(\w+)"/.exec(reply.body)?.[1] ?? ''}`);
       return reply;
     } catch (error) {
-      this.fail(error instanceof Error ? ((Reflect.get(error, 'code') as string | undefined) ?? error.message) : 'unknown');
+      this.fail(error instanceof Error ? error.message : 'unknown');
       return null;
     }
   }
@@ -109,7 +122,9 @@ export class SealLoad {
         response.once('aborted', () => reject(new Error('cut off')));
       });
       sent.once('timeout', () => sent.destroy(new Error('no answer in time')));
-      sent.once('error', reject);
+      sent.once('error', (error: NodeJS.ErrnoException) =>
+        reject(new Error(`${error.code ?? error.message}${sent.reusedSocket ? ' (kept)' : ''}`)),
+      );
       sent.end(body);
     });
   }

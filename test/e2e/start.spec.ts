@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApp, openFoundations } from '../../src/app';
 import { AppModule } from '../../src/app.module';
+import { SetupService } from '../../src/auth/setup.service';
 import { TokensService } from '../../src/auth/tokens.service';
 import { ROLES } from '../../src/common/actor';
 import { newId } from '../../src/common/ids';
@@ -124,6 +125,45 @@ describe('R28 a fresh folder', () => {
       await app.close();
     }
   });
+});
+
+test('SEC-40 every process and every start offers the same set-up code for a day; it is stored nowhere, and another one comes after that day', async () => {
+  const dir = newFolder();
+  const first = await startTestApp({}, dir);
+  const second = await startTestApp(first.foundations.config.postgres ? { DATABASE_URL: first.foundations.config.postgres.url } : {}, dir);
+  try {
+    expect(first.setupCode).toMatch(/^([A-Z2-9]{5}-){5}[A-Z2-9]$/);
+    expect(second.setupCode).toBe(first.setupCode);
+    const db = openRaw(first);
+    expect(JSON.stringify(rows(db, 'SELECT * FROM setup_offer'))).not.toContain(first.setupCode.slice(0, 5));
+    first.clock.advance(25 * 3_600_000);
+    const next = (await first.app.get(SetupService).offerCode()) ?? '';
+    expect(next).not.toBe(first.setupCode);
+    second.clock.advance(25 * 3_600_000);
+    const body = { name: 'F', username: 'founder', password: PASSWORD };
+    expect((await second.anonymous.post('/setup', { ...body, code: second.setupCode })).status).toBe(401);
+    expect((await second.anonymous.post('/setup', { ...body, code: next })).status).toBe(201);
+    expect(rows(db, 'SELECT * FROM setup_offer')).toEqual([]);
+    expect((await first.anonymous.post('/setup', { ...body, username: 'other', code: next })).status).toBe(409);
+    db.close();
+  } finally {
+    await second.app.close();
+    await first.close();
+  }
+});
+
+test('SEC-40 ATTACK who writes the database without the keys cannot make a set-up code valid again', async () => {
+  const app = await startTestApp();
+  try {
+    app.clock.advance(25 * 3_600_000);
+    const db = openRaw(app);
+    db.exec(`UPDATE setup_offer SET offeredAt = offeredAt + ${25 * 3_600_000}`);
+    db.close();
+    const body = { name: 'F', username: 'founder', password: PASSWORD, code: app.setupCode };
+    expect((await app.anonymous.post('/setup', body)).status).toBe(500);
+  } finally {
+    await app.close();
+  }
 });
 
 describe('R22 keys and connection come from configuration', () => {

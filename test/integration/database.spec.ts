@@ -1,6 +1,7 @@
 import { setTimeout as sleep, setImmediate as nextTurn } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
 import type { Database } from '../../src/database/database';
+import { OneConnection } from '../../src/database/connections';
 import { SerialExecutor } from '../../src/database/serial-executor';
 import { countStored, insert, openHouse, openScratch, type Scratch, stored, Thing, thingOptions } from '../support/scratch-database';
 
@@ -497,7 +498,7 @@ describe('ATTACK what stops the writer', () => {
   });
 
   test('ATTACK a lock that is not released: 503 for those who wait, and the next write works', async () => {
-    const executor = new SerialExecutor(house.sources.writer.createQueryRunner(), { unitMs: 30_000, busyMs: 200 });
+    const executor = new SerialExecutor(new OneConnection(house.sources.writer.createQueryRunner(), 200), 30_000);
     const refused = { code: 'unavailable', status: 503, extra: { headers: { 'retry-after': '1' } } };
     await whileLocked(1000, async () => {
       const both = await Promise.allSettled([1, 2].map((id) => executor.run((tx) => insert(tx, id, 'x'))));
@@ -521,7 +522,7 @@ describe('ATTACK what stops the writer', () => {
   });
 
   test('ATTACK a unit that hangs is refused alone, and what it does later reaches no transaction', async () => {
-    const executor = new SerialExecutor(house.sources.writer.createQueryRunner(), { unitMs: 50, busyMs: 5000 });
+    const executor = new SerialExecutor(new OneConnection(house.sources.writer.createQueryRunner()), 50);
     const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     let late: Promise<string[]> | undefined;
     let wake = (): void => undefined;

@@ -156,7 +156,7 @@ describe('SEC-83 SEC-84 another root', () => {
     const running = await startServer(world.dir);
     const refused = await keys('rotate', '--root');
     await running.stop();
-    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('A server runs on this data folder')]);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('A server runs here')]);
   }, 30_000);
 
   it('opens everything that the former one did, which opens nothing any more', async () => {

@@ -13,4 +13,5 @@ export default function setUp(): void {
 
 export function tearDown(): void {
   server?.stop();
+  delete process.env['TEST_POSTGRES'];
 }

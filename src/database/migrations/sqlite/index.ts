@@ -10,6 +10,7 @@ import { SecondFactors1795345000020 } from './1795345000020-second-factors';
 import { Lockout1795345000025 } from './1795345000025-lockout';
 import { RowTags1795345000035 } from './1795345000035-row-tags';
 import { PatientSearch1795345000036 } from './1795345000036-patient-search';
+import { SetupOffer1795345000040 } from './1795345000040-setup-offer';
 
 /** In the order in which they run. Named here, so that a bundler, Jest and the command line load the same ones. */
 export const sqliteMigrations = [
@@ -25,4 +26,5 @@ export const sqliteMigrations = [
   Lockout1795345000025,
   RowTags1795345000035,
   PatientSearch1795345000036,
+  SetupOffer1795345000040,
 ];

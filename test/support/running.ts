@@ -2,18 +2,18 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { spawnProgram } from './tools';
 
-/** `npm run start:cluster`, listening. */
-export interface Cluster {
+/** `npm start` or `npm run start:cluster`, listening. */
+export interface Running {
   readonly url: string;
-  /** Of the primary. */
+  /** Of the process that was started: the primary of a cluster. */
   readonly pid: number;
-  /** Of the workers, in the order of their numbers, as they were started first. */
+  /** Of a cluster's workers, in the order of their numbers, as they were started first. */
   readonly workers: readonly number[];
   /** All that it printed so far. */
   output(): string;
   /** Resolves once it has printed this. */
   printed(pattern: RegExp): Promise<RegExpExecArray>;
-  /** Sends a signal to the primary. @returns its exit code, or the signal that killed it */
+  /** Sends a signal. @returns its exit code, or the signal that killed it */
   end(signal?: NodeJS.Signals): Promise<number | string>;
   /** For the end of a test that failed: nothing of it stays. */
   kill(): void;
@@ -23,8 +23,8 @@ export interface Cluster {
 
 const PATIENCE_MS = 120_000;
 
-export async function startCluster(env: Record<string, string>): Promise<Cluster> {
-  const child = spawnProgram('cluster', [], { PATH: process.env['PATH'] ?? '', ...env });
+export async function startRunning(program: 'main' | 'cluster', env: Record<string, string>): Promise<Running> {
+  const child = spawnProgram(program, [], { PATH: process.env['PATH'] ?? '', ...env });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (output += part.toString()));
   const gone = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string);
@@ -34,15 +34,15 @@ export async function startCluster(env: Record<string, string>): Promise<Cluster
     for (const start = performance.now(); ; await sleep(20)) {
       const found = pattern.exec(output);
       if (found) return found;
-      if (hasEnded || performance.now() - start > PATIENCE_MS) throw new Error(`the cluster never printed ${pattern.source}: ${output}`);
+      if (hasEnded || performance.now() - start > PATIENCE_MS) throw new Error(`${program} never printed ${pattern.source}: ${output}`);
     }
   };
-  const [, pids = ''] = await printed(/\(pids ([\d, ]+)\)/);
+  const [, pids = ''] = program === 'cluster' ? await printed(/\(pids ([\d, ]+)\)/) : [];
   const [, url = ''] = await printed(/listens on (\S+)/);
   return {
     url,
     pid: child.pid ?? 0,
-    workers: pids.split(', ').map(Number),
+    workers: pids.split(', ').filter(Boolean).map(Number),
     output: () => output,
     printed,
     kill: () => void child.kill('SIGKILL'),
