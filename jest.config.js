@@ -1,29 +1,18 @@
-const { readFileSync } = require('node:fs');
-const { join } = require('node:path');
+require('./tools/swc-register.cjs');
+const { describePostgres, findPostgres } = require('./test/support/find-postgres.ts');
+const { postgres, sqlite } = require('./tools/jest-projects.cjs');
 
-// Nest 12 and some of its dependencies are pure ESM, which Jest cannot require() on Node 20: swc turns exactly those into CommonJS.
-const lock = JSON.parse(readFileSync(join(__dirname, 'package-lock.json'), 'utf8')).packages;
-const isEsm = (dir) => {
-  try {
-    return JSON.parse(readFileSync(join(__dirname, dir, 'package.json'), 'utf8')).type === 'module';
-  } catch {
-    return false; // an optional package of another platform
-  }
-};
-const esm = Object.keys(lock)
-  .filter((dir) => dir && (!lock[dir].dev || dir.includes('/@nestjs/')) && isEsm(dir))
-  .map((dir) => dir.replace(/^node_modules\//, '').replace(/[.+]/g, '\\$&'));
+const found = findPostgres();
 
+/** Where the two databases differ most. All the others: `npm run test:postgres`. */
+const first = ['postgres/.*', 'integration/races'];
+
+/** Every suite on SQLite, and some on PostgreSQL if there is one. */
 module.exports = {
-  testEnvironment: 'node',
-  moduleFileExtensions: ['js', 'json', 'ts'],
-  testRegex: ['src/.*\\.spec\\.ts$', 'test/(?!long/|postgres/).*\\.spec\\.ts$'],
-  setupFiles: ['<rootDir>/test/setup-env.ts'],
-  transformIgnorePatterns: ['\\.cjs$', `^${__dirname}/node_modules/(?!(${esm.join('|')})/(?!node_modules/))`],
-  transform: { '^.+\\.(ts|m?js)$': ['@swc/jest', require('./tools/swc-options.cjs')] },
+  projects: [sqlite, ...(found ? [{ ...postgres, testRegex: [`test/(${first.join('|')})\\.spec\\.ts$`] }] : [])],
   coverageProvider: 'v8',
   collectCoverageFrom: ['src/**/*.ts', '!src/main.ts', '!src/database/migrations/**'],
-  reporters: ['default', '<rootDir>/tools/closing-line.cjs'],
+  reporters: ['default', ['<rootDir>/tools/closing-line.cjs', { PostgreSQL: found && describePostgres(found) }]],
   testTimeout: 30_000,
   maxWorkers: 2,
 };

@@ -3,7 +3,7 @@ import { blockHash, BlockKind, decodeHeader, encodeHeader } from '../../src/ledg
 import { auditData } from '../../src/tools/audit-data';
 import type { ChainVerdictResponse as Verdict } from '../../src/ledger/ledger.dto';
 import { approve, ask, erase, type Erasure } from '../support/erasures';
-import { openRaw, type RawDatabase, rows, type StoredRow, storedChain, tamper } from '../support/raw-database';
+import { columnNames, openRaw, type RawDatabase, rows, storedChain, type StoredRow, tamper } from '../support/raw-database';
 import { addPatient, createWorld, type Person, sealedDiagnosis, type World } from '../support/world';
 
 let world: World;
@@ -59,7 +59,7 @@ test('before any attack: the erased record is gone, the other is shown, the verd
 test('SEC-51 the database refuses to delete what no ERASE block speaks of, and to change what was decided', () => {
   const db = openRaw(world);
   try {
-    const refused = (sql: string) => expect(() => db.exec(sql)).toThrow(/append-only|never changed|never deleted|CHECK constraint/);
+    const refused = (sql: string) => expect(() => db.exec(sql)).toThrow(/append-only|never changed|never deleted|check constraint/i);
     refused(`DELETE FROM ledger_content WHERE recordId = '${kept}'`);
     refused(`DELETE FROM ledger_content WHERE recordId = '${erasure.id}'`); // the ERASE block excuses what is below, not itself
     refused(`UPDATE record SET status = 'erased' WHERE id = '${kept}'`);
@@ -69,8 +69,9 @@ test('SEC-51 the database refuses to delete what no ERASE block speaks of, and t
     refused(`DELETE FROM erasure WHERE id = '${erasure.id}'`);
     refused(`UPDATE erasure SET certificate = 'x' WHERE id = '${erasure.id}'`);
     refused(`UPDATE erasure SET purgedAt = NULL WHERE id = '${erasure.id}'`);
-    const [row] = rows<{ columns: string }>(db, `SELECT group_concat('"' || name || '"') AS columns FROM pragma_table_info('erasure')`);
-    const names = row?.columns ?? '';
+    const names = columnNames(db, 'erasure')
+      .map((name) => `"${name}"`)
+      .join();
     const alone = names.replace('"id"', `'new'`).replace('"secondApprovedBy"', '"firstApprovedBy"');
     refused(`INSERT INTO erasure (${names}) SELECT ${alone} FROM erasure WHERE id = '${erasure.id}'`);
   } finally {

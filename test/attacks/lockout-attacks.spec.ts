@@ -1,7 +1,8 @@
 import { PasswordHasher } from '../../src/crypto/password-hasher';
-import { statementsOf } from '../support/raw-database';
+import { statementsOf } from '../support/statements';
 import { again } from '../support/second-factors';
 import { activate, addDoctor, addPatient, createWorld, newUsername, PASSWORD, type Person, type World } from '../support/world';
+import { select } from '../support/raw-database';
 
 interface Tokens {
   accessToken: string;
@@ -32,7 +33,7 @@ const enter = (username: string, password = PASSWORD, deviceToken?: string) =>
     { headers: deviceToken === undefined ? {} : { 'x-device-token': deviceToken } },
   );
 const statusOf = async (...attempt: Parameters<typeof enter>) => (await enter(...attempt)).status;
-const query = <T>(sql: string, ...values: unknown[]) => world.foundations.sources.reader.query<T[]>(sql, values);
+const query = <T>(sql: string, ...values: unknown[]) => select<T>(world, sql, ...values);
 const accountOf = async (id: string) =>
   (await query<{ status: string; lockedBy: string | null }>('SELECT "status", "lockedBy" FROM "account" WHERE "id" = ?', id))[0];
 const failuresOf = async (subject: string) =>

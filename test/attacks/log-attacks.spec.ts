@@ -14,6 +14,7 @@ import { openRaw, rows, type RawDatabase } from '../support/raw-database';
 import { prepareSite, type Site } from '../support/servers';
 import { startTestApp, type TestApp } from '../support/test-app';
 import { draftDiagnosis } from '../support/world';
+import { openAsOwner } from '../support/database-copy';
 
 interface Seal extends Record<string, unknown> {
   state: string;
@@ -47,10 +48,8 @@ const sizeOf = (note: string): number => Number(parseCheckpointText(parseNote(no
 
 /** What the owner of the database file does while the server runs. */
 function asOwner(change: (db: RawDatabase) => void): void {
-  const db = openRaw(app);
+  const db = openAsOwner(app.foundations.config);
   try {
-    const triggers = rows<{ name: string }>(db, `SELECT name FROM sqlite_master WHERE type = 'trigger'`);
-    for (const { name } of triggers) db.exec(`DROP TRIGGER "${name}"`);
     db.transaction(change)(db);
   } finally {
     db.close();

@@ -10,8 +10,9 @@ import { type TestAuthor, testAuthor } from '../reference/chain-maker';
 import type { ChainVerdictResponse as Verdict } from '../../src/ledger/ledger.dto';
 import { AuthorClient, originOf } from '../support/author-client';
 import { approve, ask, erase } from '../support/erasures';
-import { openRaw, type RawDatabase, rows, storedChain, tamper } from '../support/raw-database';
+import { dropUniqueIndexes, openRaw, type RawDatabase, rows, storedChain, tamper } from '../support/raw-database';
 import { activate, addDoctor, addPatient, createWorld, draftDiagnosis, type Person, sealedDiagnosis, type World } from '../support/world';
+import { openAsOwner } from '../support/database-copy';
 
 let world: World;
 beforeAll(async () => {
@@ -96,8 +97,6 @@ describe('whoever owns the database file hides a revocation', () => {
 });
 
 describe('whoever owns the database file lets the log say something of a key twice', () => {
-  const UNIQUE = `SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'key_event' AND sql LIKE 'CREATE UNIQUE%'`;
-
   test('ATTACK a key is registered again, for another account: the first word counts', async () => {
     const client = await AuthorClient.register(await newDoctor(), world.hospitalA, 'registered twice');
     const patient = await newPatient();
@@ -107,16 +106,13 @@ describe('whoever owns the database file lets the log say something of a key twi
     const { kid, jwk } = client.key;
     const event = { event: 'register', iss, kid, x: jwk.x, custody: 'client', at: 1 } as const;
     const body = keyEventBody({ ...event, account: world.colleagueA.id });
-    let index = '';
+    let indexes: string[] = [];
     for (const first of [true, false])
       await tamper(
         world,
         ['key_event', 'author_key', 'log_pending'],
         (db) => {
-          for (const { name, sql } of rows<{ name: string; sql: string }>(db, UNIQUE)) {
-            index = sql;
-            db.exec(`DROP INDEX "${name}"`);
-          }
+          indexes = dropUniqueIndexes(db, 'key_event');
           const insert = `INSERT INTO key_event (id, kid, hospitalId, event, body, hash) VALUES (?, ?, ?, 'register', ?, ?)`;
           db.prepare(insert).run(first ? '0' : 'z', kid, world.hospitalA.id, body, keyEventHash(body));
           db.prepare('INSERT INTO log_leaf (logId, leafIndex, kind, hash) SELECT id, 2000000, 3, ? FROM log WHERE origin = ?').run(
@@ -127,14 +123,13 @@ describe('whoever owns the database file lets the log say something of a key twi
         },
         async () => {
           expect(await verify(patient)).toContain('CONTENT_MISMATCH author_key.accountId');
-          const db = openRaw(world);
-          db.exec('DROP TRIGGER IF EXISTS log_leaf_no_delete');
+          const db = openAsOwner(world.foundations.config);
           db.prepare('DELETE FROM log_leaf WHERE leafIndex = 2000000').run();
           db.close();
         },
       );
     const db = openRaw(world);
-    db.exec(index);
+    for (const index of indexes) db.exec(index);
     db.close();
   });
 });

@@ -111,13 +111,17 @@ describe('whoever owns the database file edits rows beside the chain', () => {
   test.each(['blockHash', 'prevHash', 'refHash', 'header', 'recordId', 'version', 'attestation'])(
     'ATTACK a block’s %s is replaced by a number or a text: the verdict says so, and nothing stops',
     async (column) => {
+      let tried = 0;
       for (const value of ['7', `'text'`, `x''`])
         await tamper(
           world,
           ['ledger_block'],
-          (db) => db.prepare(`UPDATE ledger_block SET "${column}" = ${value} WHERE recordId = ?`).run(record),
+          (db) => (tried += Number(db.prepare(`UPDATE ledger_block SET "${column}" = ${value} WHERE recordId = ?`).run(record).changes)),
           async () => expect([value, (await verify()).verdict]).toEqual([value, 'TAMPERED']),
-        );
+        ).catch((error: unknown) => {
+          if (!world.foundations.config.postgres || !/is of type|invalid input syntax/.test(String(error))) throw error; // its columns take one type
+        });
+      expect(tried).toBeGreaterThan(0);
     },
   );
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { keyEventBody, keyEventHash } from '../../src/ledger/core/key-event';
 import { approve, ask, erase } from '../support/erasures';
 import { testAuthor } from '../reference/chain-maker';
-import { openRaw, type RawDatabase, rows, tamper } from '../support/raw-database';
+import { columnNames, openRaw, type RawDatabase, rows, tableNames, tamper } from '../support/raw-database';
 import { startTestApp } from '../support/test-app';
 import { audited } from '../support/damage';
 import { addDoctor, addPatient, createWorld, draftDiagnosis, PASSWORD, type Person, sealedDiagnosis, type World } from '../support/world';
@@ -91,12 +91,11 @@ it('ATTACK a session and a refresh token are put there for the founder: they giv
     ['session', 'refresh_token'],
     (db) => {
       db.prepare(
-        `INSERT INTO session SELECT ?, ?, createdAt, lastUsedAt, expiresAt, NULL, amr, rowTag FROM session WHERE accountId = ? LIMIT 1`,
+        `INSERT INTO session (id, accountId, createdAt, lastUsedAt, expiresAt, amr, rowTag) SELECT ?, ?, createdAt, lastUsedAt, expiresAt, amr, rowTag FROM session WHERE accountId = ? LIMIT 1`,
       ).run(id, world.founder.id, doctor.id);
-      db.prepare(`INSERT INTO refresh_token SELECT ?, ?, createdAt, expiresAt, NULL, NULL, rowTag FROM refresh_token LIMIT 1`).run(
-        hash,
-        id,
-      );
+      db.prepare(
+        `INSERT INTO refresh_token (hash, sessionId, createdAt, expiresAt, rowTag) SELECT ?, ?, createdAt, expiresAt, rowTag FROM refresh_token LIMIT 1`,
+      ).run(hash, id);
     },
     async () => expect((await world.anonymous.post('/auth/refresh', { refreshToken: token })).status).toBe(500),
   );
@@ -275,11 +274,7 @@ describe('tags are given once', () => {
   afterAll(() => rmSync(own.dir, { recursive: true, force: true }));
 
   function untag(db: RawDatabase): void {
-    const tables = rows<{ name: string }>(
-      db,
-      `SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND c.name = 'rowTag'`,
-    );
-    for (const { name } of tables) db.exec(`UPDATE "${name}" SET rowTag = NULL`);
+    for (const table of tableNames(db)) if (columnNames(db, table).includes('rowTag')) db.exec(`UPDATE "${table}" SET rowTag = NULL`);
     db.exec('DELETE FROM row_set');
   }
   const change = (work: (db: RawDatabase) => void) => {

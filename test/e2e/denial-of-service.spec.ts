@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { samplePatients } from '../../src/tools/sample-patients';
 import { openRaw, rows } from '../support/raw-database';
 import { createWorld, draftDiagnosis, type Person, type World } from '../support/world';
+import { databaseFiles, filesOf } from '../support/database-files';
 
 interface Problem {
   code: string;
@@ -150,6 +151,7 @@ describe('ATTACK the write lock', () => {
   test('ATTACK another process holds it: live answers at once, the write waits and succeeds', async () => {
     const db = openRaw(world);
     db.exec('BEGIN IMMEDIATE');
+    if (world.foundations.config.postgres) db.exec('LOCK TABLE record');
     setTimeout(() => db.exec('ROLLBACK'), 800);
     const longest = await liveDuring(draftDiagnosis(world.doctorA, world.patientA.id));
     db.close();
@@ -188,7 +190,8 @@ describe('ATTACK prints', () => {
 });
 
 test('SEC-88 nobody else on the machine may read the database, its journals, the keys or the logs', () => {
-  const files = (readdirSync(world.dir, { recursive: true }) as string[]).filter((file) => statSync(join(world.dir, file)).isFile());
-  expect(files).toEqual(expect.arrayContaining(['ehr.sqlite', 'ehr.sqlite-wal', 'ehr.sqlite-shm', 'logs/ehr.log', 'logs/audit.log']));
-  for (const file of files) expect([file, statSync(join(world.dir, file)).mode & 0o077]).toEqual([file, 0]);
+  const files = filesOf(world);
+  expect(files).toEqual(expect.arrayContaining(databaseFiles(world)));
+  expect(files).toEqual(expect.arrayContaining(['ehr', 'audit'].map((name) => join(world.dir, `logs/${name}.log`))));
+  for (const file of files) expect([file, statSync(file).mode & 0o077]).toEqual([file, 0]);
 });

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { BlindIndex } from '../../src/crypto/blind-index';
 import { indexBits, PatientSearchService } from '../../src/patient/patient-search.service';
 import { erase } from '../support/erasures';
-import { openRaw, rows, statementsOf } from '../support/raw-database';
+import { openRaw, rows } from '../support/raw-database';
+import { statementsOf } from '../support/statements';
 import { createWorld, newUsername, PASSWORD, type Person, type World } from '../support/world';
 
 interface Found {

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { addTotp, askedFor, claimsOf, prove, signedIn, totpAt, type Tokens } from '../support/second-factors';
 import { addDoctor, createWorld, login, PASSWORD, type Person, type World } from '../support/world';
+import { select } from '../support/raw-database';
+import { databaseFiles } from '../support/database-files';
 
 const MINUTE = 60_000;
 const STEP = 30_000;
@@ -25,9 +27,11 @@ async function expectRefused(mfaToken: string, factor: object): Promise<void> {
 }
 
 async function trailOf(id: string): Promise<string[]> {
-  const rows = await world.foundations.sources.reader.query<
-    { action: string; outcome: string; kind: string | null; reason: string | null }[]
-  >('SELECT * FROM audit_event WHERE "actorId" = ? ORDER BY id', [id]);
+  const rows = await select<{ action: string; outcome: string; kind: string | null; reason: string | null }>(
+    world,
+    'SELECT * FROM audit_event WHERE actorId = ? ORDER BY id',
+    id,
+  );
   return rows.map((row) => [row.action, row.outcome, row.kind, row.reason].filter((item) => item !== null).join(' '));
 }
 
@@ -141,8 +145,7 @@ describe('SEC-43 a code app', () => {
   });
 
   test('the seed is sealed, and shown once', async () => {
-    const { sqlitePath } = world.foundations.config;
-    for (const file of [sqlitePath, `${sqlitePath}-wal`]) {
+    for (const file of databaseFiles(world)) {
       const content = readFileSync(file);
       expect(content.includes(seed)).toBe(false);
       expect(content.includes(Buffer.from(seed).toString('base64'))).toBe(false);
@@ -201,10 +204,8 @@ describe('SEC-43 a code app', () => {
       expect((await prove(world, mfaToken, { recoveryCode: second })).status).toBe(200);
       const left = await doctor.api.get<{ recoveryCodes: number }>('/auth/factors');
       expect(left.body.recoveryCodes).toBe(8);
-      const { sqlitePath } = world.foundations.config;
-      for (const file of [sqlitePath, `${sqlitePath}-wal`])
-        for (const item of codes)
-          for (const form of [item, item.replaceAll('-', '')]) expect(readFileSync(file).includes(form)).toBe(false);
+      for (const file of databaseFiles(world).map((path) => readFileSync(path)))
+        for (const item of codes) for (const form of [item, item.replaceAll('-', '')]) expect(file.includes(form)).toBe(false);
     });
 
     test('ATTACK one code in 20 sign-ins at once opens one session; a code of somebody else opens none', async () => {

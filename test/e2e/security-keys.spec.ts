@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { SoftKey, type Deviation } from '../support/soft-key';
 import { addKey, addTotp, askedFor, claimsOf, prove, totpAt, type MfaQuestion } from '../support/second-factors';
 import { addDoctor, createWorld, login, type Person, type World } from '../support/world';
+import { openRaw } from '../support/raw-database';
 
 const MINUTE = 60_000;
 
@@ -175,10 +176,10 @@ describe('SEC-44 signing in with a key', () => {
     const mine = new SoftKey();
     const attacker = await addDoctor(world, hospital, 'Dr. Attacker');
     await addKey(attacker, mine);
-    await world.foundations.sources.writer.query(
-      `UPDATE second_factor SET secret = (SELECT secret FROM second_factor WHERE "accountId" = ?) WHERE "accountId" = ?`,
-      [attacker.id, doctor.id],
-    );
+    const db = openRaw(world);
+    const sql = `UPDATE second_factor SET secret = (SELECT secret FROM second_factor WHERE accountId = ?) WHERE accountId = ?`;
+    db.prepare(sql).run(attacker.id, doctor.id);
+    db.close();
     const asked = await askedFor(world, doctor);
     const refused = await prove(world, asked.mfaToken, { webauthn: { ...mine.get(challengeOf(asked)), id: key.id.toString('base64url') } });
     expect([refused.status, refused.text]).toEqual([500, expect.stringContaining('integrity_error')]);

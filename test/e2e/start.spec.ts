@@ -27,6 +27,8 @@ import { openRaw, rows } from '../support/raw-database';
 import { startServer } from '../support/servers';
 import { startTestApp } from '../support/test-app';
 import { addDoctor, addHospital, addPatient, login, PASSWORD, type Person, sealedDiagnosis } from '../support/world';
+import { databaseFiles } from '../support/database-files';
+import { storeOf } from '../support/test-store';
 
 const folders: string[] = [];
 const newFolder = (): string => {
@@ -215,7 +217,7 @@ describe('R22 keys and connection come from configuration', () => {
     const dir = copy();
     spoil(dir);
     const before = snapshot(dir);
-    await expect(openFoundations(readConfig({ DATA_DIR: dir }))).rejects.toMatchObject({ code });
+    await expect(openFoundations(readConfig({ DATA_DIR: dir, ...(await storeOf(origin)) }))).rejects.toMatchObject({ code });
     expect(snapshot(dir)).toEqual(before);
   });
 
@@ -223,15 +225,16 @@ describe('R22 keys and connection come from configuration', () => {
     const dir = copy();
     const elsewhere = join(newFolder(), 'secrets');
     renameSync(join(dir, 'keys'), elsewhere);
-    renameSync(join(dir, 'ehr.sqlite'), join(dir, 'other.db'));
-    const settings = { KEYS_DIR: elsewhere, SQLITE_PATH: join(dir, 'other.db'), LOG_DIR: join(dir, 'elsewhere') };
+    const store = await storeOf(origin);
+    if (!store['DATABASE_URL']) renameSync(join(dir, 'ehr.sqlite'), join(dir, 'other.db'));
+    const settings = { ...store, KEYS_DIR: elsewhere, SQLITE_PATH: join(dir, 'other.db'), LOG_DIR: join(dir, 'elsewhere') };
     const app = await startTestApp(settings, dir);
     try {
       const founder = await login(app, newId(), 'founder');
       expect((await founder.api.get<{ items: unknown[] }>('/patients')).body.items).toHaveLength(1);
       expect(existsSync(join(dir, 'keys'))).toBe(false);
       expect(existsSync(join(dir, 'elsewhere/ehr.log'))).toBe(true);
-      const database = Buffer.concat(['other.db', 'other.db-wal'].map((file) => readFileSync(join(dir, file))));
+      const database = Buffer.concat(databaseFiles(app).map((file) => readFileSync(file)));
       for (const name of ['root.key', 'index.key', 'pepper.key', 'ledger.key']) {
         const hex = readFileSync(join(elsewhere, name), 'latin1').trim();
         for (const form of [Buffer.from(hex), Buffer.from(hex, 'hex'), Buffer.from(Buffer.from(hex, 'hex').toString('base64'))])

@@ -5,6 +5,7 @@ import { RoleScene } from '../support/role-requests';
 import { addTotp, again, prove, totpAt } from '../support/second-factors';
 import { addDoctor, PASSWORD, type Person } from '../support/world';
 import { CALLERS, ROLE_TABLE } from '../support/role-table';
+import { select } from '../support/raw-database';
 
 const MINUTE = 60_000;
 
@@ -57,7 +58,7 @@ const rows = ROLE_TABLE.filter(
   ({ route, expected }) => RECENT_ONLY.includes(route) && Object.values(expected).some((status) => status < 400),
 );
 test.each(rows.map((row) => [row.route, row] as const))('SEC-45 %s: an old sign-in is asked to come back', async (_name, row) => {
-  const { clock, foundations } = scene.world;
+  const { clock } = scene.world;
   const [method = ''] = row.route.split(' ');
   const caller = CALLERS.find((one) => row.expected[one] < 400);
   if (!caller || caller === 'nobody') throw new Error('nobody may do it');
@@ -68,9 +69,10 @@ test.each(rows.map((row) => [row.route, row] as const))('SEC-45 %s: an old sign-
   try {
     const refused = await send();
     expectChallenge(refused);
-    const trail = await foundations.sources.reader.query<{ reason: string; actorId: string }[]>(
-      'SELECT * FROM audit_event WHERE "requestId" = ?',
-      [refused.headers.get('x-request-id')],
+    const trail = await select<{ reason: string; actorId: string }>(
+      scene.world,
+      'SELECT * FROM audit_event WHERE requestId = ?',
+      refused.headers.get('x-request-id'),
     );
     expect(trail).toEqual([expect.objectContaining({ reason: 'old_sign_in', actorId: old.as?.id })]);
     const fresh = old.as && (await again(scene.world, old.as));

@@ -1,8 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { DataSource } from 'typeorm';
-import { dataSourceOptions } from '../../ormconfig';
 import type { ChainVerdictBase } from '../../src/ledger/ledger.dto';
 import { readBundleFolder } from '../../src/tools/bundle-files';
 import { DemoConsole } from '../../src/tools/demo-console';
@@ -11,6 +9,8 @@ import { importBundles, importWithProgress, summaryLine } from '../../src/tools/
 import { samplePatients } from '../../src/tools/sample-patients';
 import { linesOf, auditData, type AuditOptions } from '../../src/tools/audit-data';
 import { addTotp, again, totpAt } from '../support/second-factors';
+import { openAsOwner } from '../support/database-copy';
+import { type RawDatabase, rows } from '../support/raw-database';
 import { createWorld, PASSWORD, sealedDiagnosis, type World } from '../support/world';
 
 let world: World;
@@ -25,17 +25,13 @@ async function audit(options: AuditOptions = {}) {
   return { summary, verdicts, bad: verdicts.filter((verdict) => verdict.verdict !== 'VALID') };
 }
 
-/** As somebody who owns the file: without the triggers, whose text is given back. */
-async function asOwner<T>(work: (database: DataSource) => Promise<T>): Promise<T> {
-  const database = await new DataSource({ ...dataSourceOptions(world.foundations.config), migrationsRun: false }).initialize();
+/** As somebody who owns the database, past its triggers. */
+function asOwner<T>(work: (db: RawDatabase) => T): T {
+  const db = openAsOwner(world.foundations.config);
   try {
-    const triggers = await database.query<{ name: string; sql: string }[]>(`SELECT name, sql FROM sqlite_master WHERE type = 'trigger'`);
-    for (const { name } of triggers) await database.query(`DROP TRIGGER "${name}"`);
-    const result = await work(database);
-    for (const { sql } of triggers) await database.query(sql);
-    return result;
+    return work(db);
   } finally {
-    await database.destroy();
+    db.close();
   }
 }
 
@@ -61,17 +57,15 @@ describe('audit', () => {
   it('R17 ATTACK one changed byte is named by patient, height, field and record, and nothing else is', async () => {
     const recordId = await sealedDiagnosis(world.doctorA, world.patientA.id);
     const flip = () =>
-      asOwner(async (database) => {
-        const [row] = await database.query<{ ciphertext: Buffer }[]>('SELECT ciphertext FROM ledger_content WHERE recordId = ?', [
-          recordId,
-        ]);
+      asOwner((db) => {
+        const [row] = rows<{ ciphertext: Buffer }>(db, 'SELECT ciphertext FROM ledger_content WHERE recordId = ?', recordId);
         const bytes = Buffer.from(row?.ciphertext ?? []);
         bytes[40] = (bytes[40] ?? 0) ^ 1;
-        await database.query('UPDATE ledger_content SET ciphertext = ? WHERE recordId = ?', [bytes, recordId]);
-        const [block] = await database.query<{ height: number }[]>('SELECT height FROM ledger_block WHERE recordId = ?', [recordId]);
+        db.prepare('UPDATE ledger_content SET ciphertext = ? WHERE recordId = ?').run(bytes, recordId);
+        const [block] = rows<{ height: number }>(db, 'SELECT height FROM ledger_block WHERE recordId = ?', recordId);
         return block?.height ?? -1;
       });
-    const height = await flip();
+    const height = flip();
     for (const options of [{}, { withoutKeys: true }]) {
       const { bad, summary } = await audit(options);
       expect(summary.bad).toBe(1);
@@ -86,7 +80,7 @@ describe('audit', () => {
         `  TAMPERED patient ${world.patientA.id} height ${height} field ciphertext CIPHERTEXT_MISMATCH record ${recordId}`,
       );
     }
-    await flip();
+    flip();
     expect((await audit()).bad).toEqual([]);
   });
 
@@ -95,21 +89,21 @@ describe('audit', () => {
     const { patientA } = world;
     const chain = `SELECT chainId FROM ledger_chain WHERE patientId = '${patientA.id}'`;
     const move = (by: number) =>
-      asOwner((database) => database.query(`UPDATE ledger_chain SET height = height + (${by}) WHERE patientId = ?`, [patientA.id]));
+      asOwner((db) => db.prepare(`UPDATE ledger_chain SET height = height + (${by}) WHERE patientId = ?`).run(patientA.id));
     for (const by of [-1, 1]) {
-      await move(by);
+      move(by);
       expect((await audit()).bad).toMatchObject([{ patientId: patientA.id, findings: [{ code: 'HEAD_MISMATCH', field: 'head.height' }] }]);
-      await move(-by);
+      move(-by);
     }
-    const [row] = await asOwner(async (database) => {
-      const rows = await database.query<Record<string, unknown>[]>(`SELECT * FROM ledger_chain WHERE chainId IN (${chain})`);
-      await database.query(`DELETE FROM ledger_chain WHERE patientId = ?`, [patientA.id]);
-      return rows;
+    const [row] = asOwner((db) => {
+      const found = rows(db, `SELECT * FROM ledger_chain WHERE chainId IN (${chain})`);
+      db.prepare(`DELETE FROM ledger_chain WHERE patientId = ?`).run(patientA.id);
+      return found;
     });
     expect((await audit()).bad).toMatchObject([{ patientId: patientA.id, verdict: 'TAMPERED', findings: [{ code: 'HEAD_MISMATCH' }] }]);
     const [columns, values] = [Object.keys(row ?? {}), Object.values(row ?? {})];
-    await asOwner((database) =>
-      database.query(`INSERT INTO ledger_chain (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`, values),
+    asOwner((db) =>
+      db.prepare(`INSERT INTO ledger_chain (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`).run(...values),
     );
     expect((await audit()).bad).toEqual([]);
   });
@@ -117,35 +111,33 @@ describe('audit', () => {
   it('R17 ATTACK an altered key of a patient is a finding, and the other chains are still walked', async () => {
     await sealedDiagnosis(world.doctorB, world.patientB.id);
     const swap = () =>
-      asOwner((database) =>
-        database.query(`UPDATE data_key SET wrapped = substr(wrapped, 1, length(wrapped) - 1) || x'00' WHERE subjectId = ?`, [
-          world.patientB.id,
-        ]),
+      asOwner((db) =>
+        db
+          .prepare(`UPDATE data_key SET wrapped = substr(wrapped, 1, length(wrapped) - 1) || x'00' WHERE subjectId = ?`)
+          .run(world.patientB.id),
       );
-    const [kept] = await asOwner((database) =>
-      database.query<{ wrapped: Buffer }[]>('SELECT wrapped FROM data_key WHERE subjectId = ? AND state = ?', [
-        world.patientB.id,
-        'active',
-      ]),
+    const [kept] = asOwner((db) =>
+      rows<{ wrapped: Buffer }>(db, 'SELECT wrapped FROM data_key WHERE subjectId = ? AND state = ?', world.patientB.id, 'active'),
     );
-    await swap();
+    swap();
     const { bad, summary } = await audit();
     expect(summary.chains).toBeGreaterThan(1);
     expect(bad).toMatchObject([{ patientId: world.patientB.id, verdict: 'TAMPERED' }]);
     expect(bad[0]?.findings.every(({ code }) => code === 'CONTENT_MISMATCH')).toBe(true);
-    await asOwner((database) => database.query('UPDATE data_key SET wrapped = ? WHERE subjectId = ?', [kept?.wrapped, world.patientB.id]));
+    asOwner((db) => db.prepare('UPDATE data_key SET wrapped = ? WHERE subjectId = ?').run(kept?.wrapped, world.patientB.id));
     expect((await audit()).bad).toEqual([]);
   });
 
   it('says what is missing: the database, the keys, the patient', async () => {
     const { config } = world.foundations;
     const nothing = () => undefined;
-    await expect(auditData({ ...config, sqlitePath: join(world.dir, 'none') }, {}, nothing)).rejects.toThrow('There is no database');
+    const file = { ...config, postgres: null };
+    await expect(auditData({ ...file, sqlitePath: join(world.dir, 'none') }, {}, nothing)).rejects.toThrow('There is no database');
     await expect(auditData({ ...config, keysDir: join(world.dir, 'none') }, {}, nothing)).rejects.toThrow(/key_file_missing|root\.key/);
     await expect(audit({ patientId: 'nobody' })).rejects.toThrow('No chain here');
     const other = join(world.dir, 'other.sqlite');
     writeFileSync(other, 'this is not a database, whatever its name says');
-    await expect(auditData({ ...config, sqlitePath: other }, {}, nothing)).rejects.toThrow('cannot be opened');
+    await expect(auditData({ ...file, sqlitePath: other }, {}, nothing)).rejects.toThrow('cannot be opened');
   });
 });
 

@@ -213,7 +213,7 @@ describe('SEC-97 whoever owns the database file edits the trail', () => {
   it('ATTACK put a value of another type into a row', () =>
     attack(
       (db) => db.prepare(`UPDATE audit_event SET action = x'00' WHERE id = ?`).run(read.id),
-      ['TAMPERED', `MALFORMED ${number} trail.row`],
+      ['TAMPERED', expect.stringMatching(`^(MALFORMED|CONTENT_MISMATCH) ${number} trail.row$`)], // PostgreSQL lets no bytes into a text
     ));
 
   it('ATTACK slip in a row', () =>
@@ -248,7 +248,11 @@ describe('SEC-97 whoever owns the database file edits the trail', () => {
     ],
     ['a body in no form', `UPDATE trail_batch SET body = '{}' WHERE number = ?`, (n) => [`MALFORMED ${n} trail.body`]],
     ['the hash of a batch', `UPDATE trail_batch SET hash = x'00' WHERE number = ?`, (n) => [`HEADER_MISMATCH ${n} trail.hash`]],
-    ['the end of a batch', `UPDATE trail_batch SET until = until || '0' WHERE number = ?`, (n) => [`HEADER_MISMATCH ${n} trail.until`]],
+    [
+      'the end of a batch',
+      `UPDATE trail_batch SET until = substr(until, 2) || '0' WHERE number = ?`,
+      (n) => [`HEADER_MISMATCH ${n} trail.until`],
+    ],
     [
       'the leaves of a batch',
       `UPDATE trail_batch SET leaves = zeroblob(length(leaves)) WHERE number = ?`,

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { condition } from '../support/role-requests';
 import { addDoctor, createWorld, draftDiagnosis, newUsername, PASSWORD, type World } from '../support/world';
+import { select } from '../support/raw-database';
 
 let world: World;
 beforeAll(async () => {
@@ -31,10 +32,11 @@ test('SEC-93 ATTACK two instances forking one chain: 100 parallel seals on one c
   expect(heights).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
   const chain = await patientA.api.get<{ height: number }>(`/ledger/patients/me/chain`);
   expect(chain.body.height).toBe(100);
-  const links = await world.foundations.sources.reader.query<{ n: number; hashes: number; prev: number }[]>(
+  const links = await select<{ n: number; hashes: number; prev: number }>(
+    world,
     `SELECT COUNT(*) AS n, COUNT(DISTINCT "blockHash") AS hashes, COUNT(DISTINCT "prevHash") AS prev
      FROM "ledger_block" WHERE "chainId" = (SELECT "chainId" FROM "ledger_chain" WHERE "patientId" = ?)`,
-    [patientA.id],
+    patientA.id,
   );
   expect(links).toEqual([{ n: 101, hashes: 101, prev: 101 }]);
 });
@@ -44,9 +46,7 @@ test('SEC-93 20 parallel seals of one draft make one block and one answer', asyn
   const answers = await times(20, () => world.doctorA.api.post<Seal & Record<string, unknown>>(`/records/${id}/seal`));
   expect(new Set(answers.map((answer) => answer.text)).size).toBe(1);
   expect(answers[0]?.status).toBe(201);
-  expect(await world.foundations.sources.reader.query('SELECT COUNT(*) AS n FROM "ledger_block" WHERE "recordId" = ?', [id])).toEqual([
-    { n: 1 },
-  ]);
+  expect(await select(world, 'SELECT COUNT(*) AS n FROM "ledger_block" WHERE "recordId" = ?', id)).toEqual([{ n: 1 }]);
 });
 
 test('SEC-52 an edit that races the seal: what is sealed is the last acknowledged draft', async () => {
@@ -100,7 +100,7 @@ test('SEC-36 30 parallel wrong guesses count: the account locks at exactly 10', 
   const doctor = await addDoctor(world, world.hospitalA, 'Dr. Guessed');
   const attempts = async () => {
     const sql = `SELECT COALESCE(c."failures", 0) AS "failures", a."status" FROM "account" a LEFT JOIN "login_counter" c ON c."subject" = a."id" WHERE a."id" = ?`;
-    return world.foundations.sources.reader.query<[{ failures: number; status: string }]>(sql, [doctor.id]);
+    return select<{ failures: number; status: string }>(world, sql, doctor.id);
   };
   const guess = () => world.anonymous.post('/auth/login', { username: doctor.username, password: 'wrong wrong wrong' });
   await times(9, guess);
@@ -113,11 +113,11 @@ test('SEC-36 30 parallel wrong guesses count: the account locks at exactly 10', 
   expect(await attempts()).toEqual([{ failures: 10, status: 'LOCKED' }]);
   expect((await world.anonymous.post('/auth/login', { username: doctor.username, password: PASSWORD })).status).toBe(401);
   const sql = `SELECT COUNT(*) AS n FROM "audit_event" WHERE "subjectId" = ? AND "action" = 'account.lock'`;
-  expect(await world.foundations.sources.reader.query(sql, [doctor.id])).toEqual([{ n: 1 }]);
+  expect(await select(world, sql, doctor.id)).toEqual([{ n: 1 }]);
 });
 
 test('SEC-94 an idempotent create that is raced 20 times makes one, and all get one answer', async () => {
-  const { doctorA, patientA, reader } = { ...world, reader: world.foundations.sources.reader };
+  const { doctorA, patientA } = world;
   const acts: readonly (readonly [table: string, path: string, body: unknown])[] = [
     ['record', `/patients/${patientA.id}/diagnoses`, { code: 'I10', display: 'Hypertension' }],
     ['record', `/patients/${patientA.id}/records`, { resource: condition(patientA.id) }],
@@ -125,7 +125,7 @@ test('SEC-94 an idempotent create that is raced 20 times makes one, and all get 
     ['patient', '/patients', { name: 'Raced Person', birthDate: '1990-01-01', gender: 'male', issueAccount: true }],
   ];
   for (const [table, path, body] of acts) {
-    const count = async () => (await reader.query<[{ n: number }]>(`SELECT COUNT(*) AS n FROM "${table}"`))[0].n;
+    const count = async () => (await select<{ n: number }>(world, `SELECT COUNT(*) AS n FROM "${table}"`))[0]?.n ?? -1;
     const before = await count();
     const headers = { 'idempotency-key': newUsername('raced-key') };
     const answers = await times(20, () => doctorA.api.post(path, body, { headers }));
@@ -146,8 +146,8 @@ test('SEC-20 50 parallel refreshes of one token: no fault, no false alarm, one l
   const tokens = answers.map((answer) => answer.body.refreshToken);
   const sql =
     'SELECT COUNT(*) AS n FROM "refresh_token" t JOIN "session" s ON s."id" = t."sessionId" WHERE s."accountId" = ? AND t."usedAt" IS NULL AND s."endedAt" IS NULL';
-  const [live] = await world.foundations.sources.reader.query<[{ n: number }]>(sql, [doctor.id]);
-  expect(live.n).toBe(1);
+  const [live] = await select<{ n: number }>(world, sql, doctor.id);
+  expect(live?.n).toBe(1);
   const later = await times(tokens.length, (index) => world.anonymous.post('/auth/refresh', { refreshToken: tokens[index] }));
   expect(later.filter((answer) => answer.status === 200).length).toBeLessThanOrEqual(1);
 });

@@ -8,7 +8,7 @@ import { CompactRange, leafHash, nodeHash } from '../../src/ledger/core/tree';
 import { TlogService } from '../../src/tlog/tlog.service';
 import { ApiClient, type Answer } from '../support/api-client';
 import { type Acknowledged, expectLogsSound } from '../support/log-check';
-import { openRaw } from '../support/raw-database';
+import { openRaw, select } from '../support/raw-database';
 import { prepareSite, type Site, startServer } from '../support/servers';
 import { startTestApp, type TestApp } from '../support/test-app';
 import { draftDiagnosis } from '../support/world';
@@ -37,7 +37,7 @@ describe('a running server', () => {
     return answer;
   }
   async function waiting(): Promise<number> {
-    return (await app.foundations.sources.reader.query<unknown[]>('SELECT 1 FROM log_pending')).length;
+    return (await select(app, 'SELECT 1 FROM log_pending')).length;
   }
   async function settled(): Promise<void> {
     for (let tries = 0; (await waiting()) > 0 && tries < 200; tries += 1) await sleep(25);
@@ -53,9 +53,9 @@ describe('a running server', () => {
       leafIndex: expect.any(Number),
       receipt: expect.stringContaining('c2sp.org/tlog-proof@v1\n'),
     });
-    const before = (await app.foundations.sources.reader.query<unknown[]>('SELECT 1 FROM ledger_block')).length;
+    const before = (await select(app, 'SELECT 1 FROM ledger_block')).length;
     for (const wait of ['witnessed', 'for-ever', '']) expect((await seal(`?wait=${wait}`)).status).toBe(400);
-    expect((await app.foundations.sources.reader.query<unknown[]>('SELECT 1 FROM ledger_block')).length).toBe(before);
+    expect((await select(app, 'SELECT 1 FROM ledger_block')).length).toBe(before);
     await settled();
   });
 
@@ -80,9 +80,10 @@ describe('a running server', () => {
       await sleep(80);
     }
     await seal('');
-    const signed = await app.foundations.sources.reader.query<{ signedAt: number; size: number }[]>(
+    const signed = await select<{ signedAt: number; size: number }>(
+      app,
       'SELECT signedAt, size FROM log_checkpoint WHERE signedAt >= ? ORDER BY size',
-      [from],
+      from,
     );
     expect(signed.length).toBeGreaterThan(1);
     signed.slice(1).forEach(({ signedAt }, at) => expect(signedAt - (signed[at]?.signedAt ?? 0)).toBeGreaterThanOrEqual(400));

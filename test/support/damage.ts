@@ -1,12 +1,10 @@
-import type Database from 'better-sqlite3';
-import { copyFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { sqliteDriver } from '../../src/database/sqlite-options';
+import type { Store } from '../../ormconfig';
 import type { ChainVerdict } from '../../src/ledger/verify-ledger';
 import type { LogReport } from '../../src/tlog/log-report';
 import { auditData, type AuditOptions, type AuditSummary, isIntact } from '../../src/tools/audit-data';
-import type { TestApp } from './test-app';
+import { copyOf, openAsOwner } from './database-copy';
 import type { RawDatabase } from './raw-database';
+import type { TestApp } from './test-app';
 
 export interface Audited {
   readonly summary: AuditSummary;
@@ -19,10 +17,10 @@ export interface Audited {
 }
 
 /** An audit of a data folder whose server was stopped. */
-export async function audited(app: Pick<TestApp, 'foundations'>, options: AuditOptions = {}, sqlitePath?: string): Promise<Audited> {
+export async function audited(app: Pick<TestApp, 'foundations'>, options: AuditOptions = {}, store?: Store): Promise<Audited> {
   const chains: ChainVerdict[] = [];
   const logs: LogReport[] = [];
-  const config = { ...app.foundations.config, ...(sqlitePath !== undefined && { sqlitePath }) };
+  const config = { ...app.foundations.config, ...store };
   const summary = await auditData(config, { threads: 0, ...options, tellLog: (log) => logs.push(log) }, (chain) => chains.push(chain));
   const inChains = chains.flatMap((chain) => chain.findings.map((one) => `${chain.patientId} ${one.code} ${one.height} ${one.field}`));
   const inLogs = logs.flatMap((log) => log.findings.map((one) => `${one.code} ${one.index} ${one.field}`));
@@ -33,20 +31,14 @@ export async function audited(app: Pick<TestApp, 'foundations'>, options: AuditO
   return { summary, chains, logs, inChains, inLogs };
 }
 
-let copies = 0;
-
 /** Audits a copy of the database on which somebody who owns the file did `change`, past all triggers. */
 export async function damaged(
   app: Pick<TestApp, 'foundations' | 'dir'>,
   change: (db: RawDatabase) => void,
   options: AuditOptions = {},
 ): Promise<Audited> {
-  copies += 1;
-  const copy = join(app.dir, `damaged-${copies}.sqlite`);
-  copyFileSync(app.foundations.config.sqlitePath, copy);
-  const db = new (sqliteDriver() as typeof Database)(copy);
-  const triggers = db.prepare(`SELECT name FROM sqlite_master WHERE type = 'trigger'`).all() as { name: string }[];
-  for (const { name } of triggers) db.exec(`DROP TRIGGER "${name}"`);
+  const copy = await copyOf(app);
+  const db = openAsOwner(copy);
   db.transaction(change)(db);
   db.close();
   return audited(app, options, copy);

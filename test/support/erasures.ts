@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import type { Answer } from './api-client';
+import { filesOf } from './database-files';
 import type { TestApp } from './test-app';
 import type { Person, World } from './world';
 
@@ -32,21 +32,9 @@ export async function erase(world: World, patientId: string, recordId?: string):
   return done.body;
 }
 
-/** Every file that the server writes: database, log, shared memory, keys, log files. */
-function filesOf({ foundations: { config } }: TestApp): string[] {
-  const database = ['', '-wal', '-shm', '-journal'].map((end) => `${config.sqlitePath}${end}`).filter(existsSync);
-  const folders = [config.keysDir, join(config.sqlitePath, '..')];
-  const others = folders.flatMap((folder) =>
-    readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .map((name) => join(folder, name))
-      .filter((path) => statSync(path).isFile()),
-  );
-  return [...new Set([...database, ...others])];
-}
-
 const SLICE = 24;
 
-/** How many slices of these secrets stand in any file: raw bytes, whatever SQLite makes of them. */
+/** How many slices of these secrets stand in any file: raw bytes, whatever the database makes of them. */
 export function slicesOnDisk(app: TestApp, secrets: readonly Buffer[]): number {
   const slices = secrets.flatMap((secret) => {
     const all: Buffer[] = [];

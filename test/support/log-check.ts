@@ -6,7 +6,7 @@ import { CompactRange, leafHash, verifyInclusion } from '../../src/ledger/core/t
 import { LogKeys } from '../../src/tlog/log-keys';
 import { MemoryTree } from '../reference/memory-tree';
 import { slowMth } from '../reference/slow-tree';
-import { openRawFile, type RawDatabase, rows } from './raw-database';
+import { openRaw, openRawFile, type RawDatabase, rows } from './raw-database';
 import type { TestApp } from './test-app';
 
 /** What the client of a seal was told. */
@@ -25,12 +25,15 @@ interface Log {
 
 /** Invariants I3 to I7 of every log of the folder, from the bare tables; and every receipt that was given out still holds. No entry waits. */
 export function expectLogsSound(app: TestApp, acknowledged: readonly Acknowledged[] = []): void {
-  expectLogsSoundIn(app.foundations.config.sqlitePath, app.app.get(LogKeys), acknowledged);
+  expectSound(openRaw(app), app.app.get(LogKeys), acknowledged);
 }
 
 /** The same of a database file. */
 export function expectLogsSoundIn(sqlitePath: string, keys: LogKeys, acknowledged: readonly Acknowledged[]): void {
-  const db = openRawFile(sqlitePath);
+  expectSound(openRawFile(sqlitePath), keys, acknowledged);
+}
+
+function expectSound(db: RawDatabase, keys: LogKeys, acknowledged: readonly Acknowledged[]): void {
   try {
     expect(rows(db, 'SELECT * FROM log_pending')).toEqual([]);
     const logs = rows<Log>(db, 'SELECT * FROM log');
@@ -101,7 +104,7 @@ function expectEachBlockOnce(db: RawDatabase): void {
   const newest = 'SELECT MAX(id) AS id FROM log GROUP BY hospitalId';
   const blocks = rows<{ n: number; leafIndex: number; chain: string; height: number }>(
     db,
-    `SELECT COUNT(l.leafIndex) AS n, l.leafIndex AS leafIndex, hex(b.chainId) AS chain, b.height AS height FROM ledger_block b
+    `SELECT COUNT(l.leafIndex) AS n, MAX(l.leafIndex) AS leafIndex, hex(b.chainId) AS chain, b.height AS height FROM ledger_block b
      LEFT JOIN log_leaf l ON l.hash = b.blockHash AND l.kind = 1 AND l.logId IN (${newest}) GROUP BY b.chainId, b.height ORDER BY b.chainId, b.height`,
   );
   expect(blocks.filter(({ n }) => n !== 1)).toEqual([]);

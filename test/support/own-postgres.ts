@@ -3,7 +3,8 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from './postgres-roles';
-import { postgresBinaries, startPostgres } from './postgres-server';
+import { findPostgres } from './find-postgres';
+import { startPostgres } from './postgres-server';
 
 /** A PostgreSQL server of one test alone, which it may stop and start again. */
 export interface OwnPostgres {
@@ -19,9 +20,9 @@ export interface OwnPostgres {
 }
 
 export function ownPostgres(): OwnPostgres {
-  const binaries = postgresBinaries();
-  if (binaries === null) throw new Error('There is no PostgreSQL here');
-  const server = startPostgres(binaries);
+  const found = findPostgres();
+  if (found === null) throw new Error('There is no PostgreSQL here');
+  const server = startPostgres(found);
   let port = '5432'; // the socket's name holds it
   const url = (database = 'postgres') => `${server.url(database)}&port=${port}`;
   const folder = decodeURIComponent(/host=(.*)$/.exec(server.url(''))?.[1] ?? '');

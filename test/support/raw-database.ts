@@ -1,12 +1,11 @@
 import type Database from 'better-sqlite3';
 import { sqliteDriver } from '../../src/database/sqlite-options';
+import { inPostgres } from './postgres-words';
 import { type RawDatabase, RawPostgres } from './raw-postgres';
 import type { TestApp } from './test-app';
 
 export type { RawDatabase };
 type Row = Record<string, unknown>;
-
-const driver = () => sqliteDriver() as typeof Database;
 
 /** A connection beside the server's own: what somebody has who holds the database file. */
 export function openRaw({ foundations }: Pick<TestApp, 'foundations'>): RawDatabase {
@@ -15,11 +14,39 @@ export function openRaw({ foundations }: Pick<TestApp, 'foundations'>): RawDatab
 }
 
 export function openRawFile(file: string): Database.Database {
-  return new (driver())(file);
+  return new (sqliteDriver() as typeof Database)(file);
 }
 
 export function rows<T = Row>(db: RawDatabase, sql: string, ...parameters: unknown[]): T[] {
   return db.prepare(sql).all(...parameters) as T[];
+}
+
+/** The same, of the connections that the server reads with. */
+export function select<T = Row>({ foundations }: Pick<TestApp, 'foundations'>, sql: string, ...parameters: unknown[]): Promise<T[]> {
+  const { config, sources } = foundations;
+  return sources.reader.query<T[]>(config.postgres ? inPostgres(sql) : sql, parameters);
+}
+
+export function tableNames(db: RawDatabase): string[] {
+  const sqlite = `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`;
+  const postgres = `SELECT tablename AS name FROM pg_tables WHERE schemaname = current_schema()`;
+  return rows<{ name: string }>(db, db instanceof RawPostgres ? postgres : sqlite).map(({ name }) => name);
+}
+
+export function columnNames(db: RawDatabase, table: string): string[] {
+  const sqlite = 'SELECT name FROM pragma_table_info(?)';
+  const postgres = 'SELECT column_name AS name FROM information_schema.columns WHERE table_name = ? ORDER BY ordinal_position';
+  return rows<{ name: string }>(db, db instanceof RawPostgres ? postgres : sqlite, table).map(({ name }) => name);
+}
+
+/** Takes away the unique indexes of these tables that are no part of them; answers with the statements that bring them back. */
+export function dropUniqueIndexes(db: RawDatabase, ...tables: string[]): string[] {
+  const sqlite = `SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql LIKE 'CREATE UNIQUE%'`;
+  const postgres = `SELECT indexname AS name, indexdef AS sql FROM pg_indexes WHERE tablename = ? AND indexdef LIKE 'CREATE UNIQUE%'
+    AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = indexname)`;
+  const found = tables.flatMap((table) => rows<{ name: string; sql: string }>(db, db instanceof RawPostgres ? postgres : sqlite, table));
+  for (const { name } of found) db.exec(`DROP INDEX "${name}"`);
+  return found.map(({ sql }) => sql);
 }
 
 /** The chain of a patient as it lies in the database, by height. */
@@ -70,8 +97,8 @@ export async function tamper(
 /** Takes the triggers of these tables away; the returned function brings them back. */
 function withoutTriggers(db: RawDatabase, tables: readonly string[]): () => void {
   if (db instanceof RawPostgres) {
-    db.withoutTriggers(tables, true);
-    return () => db.withoutTriggers(tables, false);
+    db.skipTriggers();
+    return () => undefined;
   }
   const triggers = rows<{ name: string; sql: string }>(
     db,
@@ -82,32 +109,4 @@ function withoutTriggers(db: RawDatabase, tables: readonly string[]): () => void
   return () => {
     for (const { sql } of triggers) db.exec(sql);
   };
-}
-
-/** What the publisher of the logs looks at by itself. */
-const PUBLISHER = /FROM "log" /;
-
-/** Every SQL statement that runs in this process while `work` does, on whatever connection, but those of the log's own background work. */
-export async function statementsOf(work: () => Promise<void>): Promise<string[]> {
-  const seen: string[] = [];
-  const probe = new (driver())(':memory:');
-  const patched: [object, string, unknown][] = [];
-  const watch = (target: object, name: string, text: (self: unknown, argument: unknown) => string) => {
-    const original = Reflect.get(target, name) as (...list: unknown[]) => unknown;
-    patched.push([target, name, original]);
-    Reflect.set(target, name, function (this: unknown, ...list: unknown[]) {
-      seen.push(text(this, list[0]));
-      return original.apply(this, list);
-    });
-  };
-  const statement = Object.getPrototypeOf(probe.prepare('SELECT 1')) as object;
-  for (const name of ['run', 'get', 'all', 'iterate']) watch(statement, name, (self) => String(Reflect.get(self as object, 'source')));
-  watch(Object.getPrototypeOf(probe) as object, 'exec', (_self, sql) => String(sql));
-  try {
-    await work();
-  } finally {
-    for (const [target, name, original] of patched) Reflect.set(target, name, original);
-    probe.close();
-  }
-  return seen.filter((sql) => !PUBLISHER.test(sql));
 }

@@ -1,4 +1,5 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { inPostgres, statementsInPostgres } from './postgres-words';
 
 /** What tests use of better-sqlite3, so that one attack is tried on both databases. */
 export interface RawDatabase {
@@ -57,7 +58,7 @@ export class RawPostgres implements RawDatabase {
 
   prepare(sql: string): RawStatement {
     const names = [...sql.matchAll(/@(\w+)/g)].map(([, name]) => name ?? '');
-    const text = translated(sql);
+    const text = inPostgres(sql);
     const ask = (values: unknown[]): Answer => {
       const named = names.length > 0 ? (values[0] as Record<string, unknown>) : undefined;
       return this.ask(text, named ? names.map((name) => named[name]) : values);
@@ -70,7 +71,7 @@ export class RawPostgres implements RawDatabase {
   }
 
   exec(sql: string): void {
-    for (const text of statementsOf(sql)) this.ask(text, []);
+    for (const text of statementsInPostgres(sql)) this.ask(text, []);
   }
 
   transaction<A extends unknown[], T>(work: (...values: A) => T): (...values: A) => T {
@@ -91,9 +92,9 @@ export class RawPostgres implements RawDatabase {
     this.send(null, []);
   }
 
-  /** Lets changes through that triggers refuse, as the owner of the tables can. */
-  withoutTriggers(tables: readonly string[], isOff: boolean): void {
-    for (const table of tables) this.ask(`ALTER TABLE "${table}" ${isOff ? 'DISABLE' : 'ENABLE'} TRIGGER USER`, []);
+  /** Lets changes of this connection through that triggers and foreign keys refuse, as the owner of the server can. */
+  skipTriggers(): void {
+    this.ask('SET session_replication_role = replica', []);
   }
 
   private ask(sql: string, values: unknown[]): Answer {
@@ -111,38 +112,4 @@ export class RawPostgres implements RawDatabase {
     this.port.postMessage({ sql, values });
     if (Atomics.wait(this.signal, 0, 0, 30_000) === 'timed-out') throw new Error('PostgreSQL does not answer');
   }
-}
-
-/** The SQL of the tests, written for SQLite, in PostgreSQL's words: names keep their case, bytes and places are spelled otherwise. */
-function translated(sql: string): string {
-  let place = 0;
-  return sql
-    .split(/('(?:[^']|'')*'|"[^"]*")/)
-    .map((part, index, parts) => {
-      if (index % 2 === 1) return /x$/i.test(parts[index - 1] ?? '') ? `'\\x${part.slice(1, -1)}'::bytea` : part;
-      return part
-        .replace(/\bx$/i, '')
-        .replace(/\bmain\./g, '')
-        .replace(/\bzeroblob\((\d+)\)/g, `decode(repeat('00', $1), 'hex')`)
-        .replace(/\brandomblob\(32\)/g, `sha256(random()::text::bytea)`)
-        .replace(/\b[a-z]+[A-Z]\w*\b/g, '"$&"')
-        .replace(/\?|@"?\w+"?/g, () => `$${(place += 1)}`);
-    })
-    .join('');
-}
-
-const TRIGGER = /^CREATE TRIGGER "?(\w+)"? BEFORE (\w+) ON "?(\w+)"? (?:WHEN (.*?) )?BEGIN SELECT RAISE\(ABORT, ('[^']*')\); END$/s;
-
-function statementsOf(sql: string): string[] {
-  const [, name, act, table, when, says] = TRIGGER.exec(sql) ?? [];
-  if (name !== undefined) {
-    const refuse = `RAISE EXCEPTION ${says};`;
-    const body = when === undefined ? refuse : `IF ${translated(when)} THEN ${refuse} END IF; RETURN COALESCE(NEW, OLD);`;
-    return [
-      `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body} END $$`,
-      `CREATE TRIGGER ${name} BEFORE ${act} ON "${table}" FOR EACH ROW EXECUTE FUNCTION ${name}()`,
-    ];
-  }
-  const dropped = /^DROP TRIGGER (?:IF EXISTS )?"?(\w+)"?$/.exec(sql)?.[1];
-  return dropped === undefined ? [translated(sql)] : [`DROP FUNCTION IF EXISTS "${dropped}"() CASCADE`];
 }

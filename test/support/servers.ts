@@ -8,6 +8,7 @@ import { formatVkey } from '../../src/ledger/core/vkey';
 import { LogKeys } from '../../src/tlog/log-keys';
 import { ApiClient } from './api-client';
 import { startTestApp } from './test-app';
+import { storeOf } from './test-store';
 import { addDoctor, addHospital, addPatient, login, PASSWORD, type Person } from './world';
 
 const ROOT = join(__dirname, '../..');
@@ -23,7 +24,8 @@ export interface Server {
 }
 
 /** Starts the real server on a data folder. `death` names the point at which it kills itself (test/support/log-faults.ts). */
-export async function startServer(dir: string, settings: Record<string, string> = {}, death = ''): Promise<Server> {
+export async function startServer(dir: string, more: Record<string, string> = {}, death = ''): Promise<Server> {
+  const settings = { ...(await storeOf(dir)), ...more };
   const script = join(ROOT, 'test/support/sealing-server.ts');
   const child: ChildProcessByStdio<null, Readable, null> = spawn(
     process.execPath,

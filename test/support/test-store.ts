@@ -11,17 +11,29 @@ const names = new Map<string, string>();
 export async function storeOf(dir: string): Promise<Record<string, string>> {
   const admin = process.env[ADMIN];
   if (admin === undefined) return {};
-  const known = names.get(dir);
-  const name = known ?? `ehr_${randomBytes(8).toString('hex')}`;
-  if (known === undefined) await asAdmin(admin, `CREATE DATABASE ${name}`);
+  const name = names.get(dir) ?? (await create(admin));
   names.set(dir, name);
-  return { DATABASE_URL: admin.replace('/postgres?', `/${name}?`) };
+  return { DATABASE_URL: urlOf(admin, name) };
+}
+
+/** The address of a copy of a database that nobody uses. */
+export async function copyOfStore(url: string): Promise<string> {
+  const admin = process.env[ADMIN] ?? '';
+  return urlOf(admin, await create(admin, /\/(ehr_\w+)\?/.exec(url)?.[1]));
 }
 
 export async function dropStore(dir: string): Promise<void> {
   const [admin, name] = [process.env[ADMIN], names.get(dir)];
   if (admin !== undefined && name !== undefined) await asAdmin(admin, `DROP DATABASE ${name} WITH (FORCE)`);
 }
+
+async function create(admin: string, template = 'template1'): Promise<string> {
+  const name = `ehr_${randomBytes(8).toString('hex')}`;
+  await asAdmin(admin, `CREATE DATABASE ${name} TEMPLATE ${template}`);
+  return name;
+}
+
+const urlOf = (admin: string, name: string): string => admin.replace('/postgres?', `/${name}?`);
 
 async function asAdmin(url: string, statement: string): Promise<void> {
   const client = new Client({ connectionString: url });

@@ -74,6 +74,7 @@ export async function addHospital(app: TestApp, founder: Person, name: string): 
 
 export async function addDoctor(app: TestApp, hospital: Person, name: string): Promise<Person> {
   const answer = await hospital.api.post<Activation>('/hospitals/me/staff', { name, specialty: 'Cardiology', licence: 'TR-114' });
+  if (answer.status !== 201) throw new Error(`staff: ${answer.status} ${answer.text}`);
   return { ...(await activate(app, answer.body.activation, 'doctor')), hospital };
 }
 

@@ -1,0 +1,32 @@
+import type Database from 'better-sqlite3';
+import { Client } from 'pg';
+import { sqliteDriver } from '../../src/database/sqlite-options';
+
+/** What the publisher of the logs looks at by itself, and what processes tell each other. */
+const BACKGROUND = /FROM "log" |pg_notify|pg_try_advisory_lock/;
+
+/** Every SQL statement that runs in this process while `work` does, on whatever connection, but those of the log's own background work. */
+export async function statementsOf(work: () => Promise<void>): Promise<string[]> {
+  const seen: string[] = [];
+  const probe = new (sqliteDriver() as typeof Database)(':memory:');
+  const patched: [object, string, unknown][] = [];
+  const watch = (target: object, name: string, text: (self: unknown, argument: unknown) => string) => {
+    const original = Reflect.get(target, name) as (...list: unknown[]) => unknown;
+    patched.push([target, name, original]);
+    Reflect.set(target, name, function (this: unknown, ...list: unknown[]) {
+      seen.push(text(this, list[0]));
+      return original.apply(this, list);
+    });
+  };
+  const statement = Object.getPrototypeOf(probe.prepare('SELECT 1')) as object;
+  for (const name of ['run', 'get', 'all', 'iterate']) watch(statement, name, (self) => String(Reflect.get(self as object, 'source')));
+  watch(Object.getPrototypeOf(probe) as object, 'exec', (_self, sql) => String(sql));
+  watch(Client.prototype, 'query', (_self, query) => (typeof query === 'string' ? query : (query as { text: string }).text));
+  try {
+    await work();
+  } finally {
+    for (const [target, name, original] of patched) Reflect.set(target, name, original);
+    probe.close();
+  }
+  return seen.filter((sql) => !BACKGROUND.test(sql));
+}
