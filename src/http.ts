@@ -9,12 +9,14 @@ import { ApiError } from './common/errors';
 import { DEFAULT_JSON_LIMITS, JsonTextError, parseStrictJson } from './common/json-text';
 import { LOGS, type Logs } from './common/logger';
 import { stringifyExact } from './common/raw-json';
+import { Tracer } from './common/tracing';
 import type { Config } from './config/config';
 import { ConnectionsService } from './health/connections.service';
 import { MetricsService } from './health/metrics.service';
 import { HEADERS } from './http-edge';
 import { setUpPace } from './http-pace';
 import { setUpRequestRules } from './http-requests';
+import { setUpTraces } from './http-traces';
 
 /** Of a request to a witness: `old`, 63 hashes and a checkpoint with many signatures need far less. */
 const WITNESS_LIMIT = 65_536;
@@ -134,6 +136,7 @@ export async function setUpHttp(app: NestFastifyApplication, config: Config): Pr
   const metrics = app.get(MetricsService);
   const connections = app.get(ConnectionsService);
   connections.watch(fastify, config.http.maxConnections);
+  setUpTraces(fastify, app.get(Tracer), config);
   setUpBodies(fastify, config);
   fastify.setReplySerializer((payload) => stringifyExact(payload));
   fastify.addHook('onRequest', (request, reply, done) => {
@@ -153,7 +156,7 @@ export async function setUpHttp(app: NestFastifyApplication, config: Config): Pr
     const route = request.routeOptions.url ?? 'unknown';
     const entry = { method: request.method, route, status: reply.statusCode };
     metrics.observe({ ...entry, seconds: reply.elapsedTime / 1000, problem: request.problem });
-    logs.app.info({ requestId: request.id, ...entry, ms: Math.round(reply.elapsedTime) }, 'request');
+    logs.app.info({ requestId: request.id, traceId: request.span?.traceId, ...entry, ms: Math.round(reply.elapsedTime) }, 'request');
     done();
   });
 }

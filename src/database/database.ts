@@ -2,15 +2,17 @@ import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { OneConnection, PooledConnections } from './connections';
 import { primary } from '../common/ipc';
+import { currentSpan } from '../common/tracing';
 import { ClusterPeers } from './cluster-peers';
 import type { Executor, UnitWatch, Work } from './executor';
 import { NoPeers, type Peers, PostgresPeers } from './peers';
 import { PooledExecutor } from './pooled-executor';
-import { clientOptions } from './postgres-options';
 import { type PoolLoad, poolLoad } from './pool-load';
+import { clientOptions } from './postgres-options';
 import { purgeDeleted } from './purge';
 import { onRejectedRow, type RejectionListener } from './row-tags';
 import { SerialExecutor } from './serial-executor';
+import { tracedUnit } from './traced-unit';
 
 /** The longest import takes a few seconds. */
 const UNIT_MS = 30_000;
@@ -23,7 +25,6 @@ export interface DataSources {
 
 /** How busy a database is. */
 export interface DatabaseLoad {
-  readonly kind: string;
   /** Units of work that are not yet done. */
   readonly units: number;
   /** None on SQLite. */
@@ -59,7 +60,7 @@ export class Database implements OnApplicationShutdown {
    * Inside, use only `tx`, and await nothing slow.
    */
   transaction<T>(work: Work<T>): Promise<T> {
-    return this.executor.run(work);
+    return currentSpan() ? tracedUnit((unit) => this.executor.run(unit), work) : this.executor.run(work);
   }
 
   /**
@@ -67,7 +68,7 @@ export class Database implements OnApplicationShutdown {
    * it claims first (`claim`). Whatever else it reads may change until it commits; what must not, it does after `needAlone`.
    */
   beside<T>(work: Work<T>): Promise<T> {
-    return this.executor.runBeside(work);
+    return currentSpan() ? tracedUnit((unit) => this.executor.runBeside(unit), work) : this.executor.runBeside(work);
   }
 
   /** Calls `effect` once the unit that is running now is durable: for caches and log files, which must not run ahead of the database. */
@@ -87,12 +88,9 @@ export class Database implements OnApplicationShutdown {
 
   /** How busy it is now. */
   load(): DatabaseLoad {
-    const pool = (name: PoolLoad['name'], source: DataSource) => (source.options.type === 'postgres' ? [poolLoad(name, source)] : []);
-    return {
-      kind: this.sources.writer.options.type,
-      units: this.executor.depth,
-      pools: [...pool('writer', this.sources.writer), ...pool('reader', this.sources.reader)],
-    };
+    const { writer, reader } = this.sources;
+    const pools = writer.options.type === 'postgres' ? [poolLoad('writer', writer), poolLoad('reader', reader)] : [];
+    return { units: this.executor.depth, pools };
   }
 
   /**

@@ -15,7 +15,7 @@ export class RunAgain extends Error {
 export interface UnitWatch {
   /** So many units became durable in one commit, which took so many ms. */
   committed(units: number, ms: number): void;
-  /** A unit ran again, because it met another one or learnt something. */
+  /** A unit runs again, because it met another one or learnt something. */
   repeated(): void;
 }
 

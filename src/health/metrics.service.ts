@@ -4,6 +4,7 @@ import { AuditService } from '../audit/audit.service';
 import type { ProblemCode } from '../common/errors';
 import { primary } from '../common/ipc';
 import { CONFIG, type Config } from '../config/config';
+import { TraceExport } from '../config/config.module';
 import { PasswordHasher } from '../crypto/password-hasher';
 import { Database } from '../database/database';
 import { LedgerStatusService } from '../ledger/ledger-status.service';
@@ -49,6 +50,7 @@ export class MetricsService {
     connections: ConnectionsService,
     hasher: PasswordHasher,
     audit: AuditService,
+    traces: TraceExport,
     @Inject(CONFIG) config: Config,
   ) {
     const { registry } = this;
@@ -58,7 +60,7 @@ export class MetricsService {
     const rows = counter(registry, 'ehr_trail_rows_total', 'Rows that this process put on the trail', ['action', 'outcome']);
     audit.onRow((action, outcome) => rows.inc({ action, outcome }));
     this.areas = [
-      new ProcessMetrics(registry, connections, hasher, config),
+      new ProcessMetrics(registry, connections, hasher, traces, config),
       new DatabaseMetrics(registry, database),
       new LedgerMetrics(registry, ledger),
     ];

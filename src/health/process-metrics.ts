@@ -1,10 +1,11 @@
 import { statfs } from 'node:fs/promises';
 import { collectDefaultMetrics, Gauge, type Registry } from 'prom-client';
-import { version } from '../../package.json';
+import { version } from '../common/version';
 import type { Config } from '../config/config';
+import type { TraceExport } from '../config/config.module';
 import type { PasswordHasher } from '../crypto/password-hasher';
 import type { ConnectionsService } from './connections.service';
-import { gauge } from './meters';
+import { counter, gauge, setTotal } from './meters';
 
 /** The process and the machine: connections, password hashes, room on the disks, and what Node says of itself (event loop, memory). */
 export class ProcessMetrics {
@@ -12,11 +13,13 @@ export class ProcessMetrics {
   private readonly requests;
   private readonly hashes;
   private readonly free;
+  private readonly dropped;
 
   constructor(
     registry: Registry,
     private readonly edge: ConnectionsService,
     private readonly hasher: PasswordHasher,
+    private readonly traces: TraceExport,
     private readonly config: Config,
   ) {
     collectDefaultMetrics({ register: registry });
@@ -34,6 +37,7 @@ export class ProcessMetrics {
       labelNames: ['folder'] as const,
       registers: [registry],
     });
+    this.dropped = counter(registry, 'ehr_trace_spans_dropped_total', 'Spans that no collector took');
     const build = new Gauge({
       name: 'ehr_build_info',
       help: 'Always 1; the labels say what runs',
@@ -50,6 +54,7 @@ export class ProcessMetrics {
     const { running, waiting } = this.hasher.load;
     this.hashes.set({ state: 'running' }, running);
     this.hashes.set({ state: 'waiting' }, waiting);
+    setTotal(this.dropped, this.traces.exporter?.dropped ?? 0);
     await Promise.all([this.readRoom('data', this.config.dataDir), this.readRoom('logs', this.config.logDir)]);
   }
 
