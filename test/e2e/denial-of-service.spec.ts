@@ -186,7 +186,7 @@ describe('ATTACK prints', () => {
     const printed = rows<{ count: number }>(db, `SELECT count FROM audit_event WHERE action = 'chart.print' ORDER BY id DESC LIMIT 1`);
     db.close();
     expect(printed[0]?.count).toBe(2000);
-  }, 60_000);
+  }, 180_000);
 });
 
 test('SEC-88 nobody else on the machine may read the database, its journals, the keys or the logs', () => {
