@@ -11,15 +11,15 @@
  * @property {{ method: string, path: string, body?: string }[]} requests dealt out to the connections in turn; each connection walks its own share
  * @property {number} expect the one status that is right
  * @property {string} [keep] name of a member of the answers to hand back
+ * @property {string[]} [refresh] refresh tokens, one for each connection: each answer gives the token of the next request
  * @property {boolean} [thenSeal] after each answer, seal the record whose id it gave: two requests are one act
  */
 import autocannon from 'autocannon';
+import { quantile } from './statistics.mjs';
 
 let address = 0;
 /** A client address per connection and request slot: our server limits rates by address and keeps a list of hits for each; 4,096 clients stay realistic. */
 const forwarded = () => ({ 'x-forwarded-for': `10.77.${(address >> 6) & 63}.${(address++ & 63) + 1}` });
-
-const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? null;
 
 /** @param {Job} job */
 function requestsOf(job, index, state) {
@@ -58,6 +58,25 @@ function draftThenSeal(job, index, state) {
   ]);
 }
 
+/** A session that goes on: a refresh token works once. */
+function refreshing(job, index) {
+  let token = job.refresh[index];
+  const headers = { ...job.headers, ...forwarded(), 'content-type': 'application/json' };
+  return [
+    {
+      method: 'POST',
+      path: '/api/v1/auth/refresh',
+      headers,
+      setupRequest: (request) => ({ ...request, body: JSON.stringify({ refreshToken: token }) }),
+      onResponse: (status, body) => {
+        if (status === job.expect) token = JSON.parse(body).refreshToken;
+      },
+    },
+  ];
+}
+
+const planOf = (job) => (job.thenSeal ? draftThenSeal : job.refresh ? refreshing : requestsOf);
+
 /** @param {Job} job */
 async function run(job) {
   const state = { kept: [], acts: [] };
@@ -74,7 +93,7 @@ async function run(job) {
     timeout: 30,
     sampleInt: 50,
     skipAggregateResult: true,
-    setupClient: (client) => client.setRequests((job.thenSeal ? draftThenSeal : requestsOf)(job, index++, state)),
+    setupClient: (client) => client.setRequests(planOf(job)(job, index++, state)),
   });
   let first = 0;
   instance.on('response', (_client, status, _bytes, time) => {

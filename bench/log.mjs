@@ -6,11 +6,12 @@
 import { generateKeyPairSync, randomBytes, randomUUID, sign, verify } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { OurServer, DIAGNOSIS } from './ours.mjs';
-import { median } from './report.mjs';
-import { Rounds } from './rounds.mjs';
+import { Meter } from './measure.mjs';
+import { median } from './statistics.mjs';
 
 const CONNECTIONS = 16;
 const OVERLAP = 1000;
+const TILE = 256;
 
 function openWriter(ours) {
   const require = createRequire(`${ours.dist}/src/main.js`);
@@ -43,14 +44,26 @@ function growChain(ours, patientId, blocks) {
   db.close();
 }
 
-/** Brings a hospital's log to `leaves` leaves through the server's own sequencer. */
-async function growLog(ours, hospitalId, leaves) {
+/** The database of the stopped server through the server's own code, with the key of its row tags. */
+async function openStopped(ours, readonly) {
   const require = createRequire(`${ours.dist}/src/main.js`);
   require('reflect-metadata');
   const { DataSource } = require('typeorm');
   const { dataSourceOptions } = require(`${ours.dist}/ormconfig.js`);
+  const { readConfig } = require(`${ours.dist}/src/config/config.js`);
+  const { openRootKeys } = require(`${ours.dist}/src/crypto/open-root-keys.js`);
+  const { RowTagger } = require(`${ours.dist}/src/crypto/row-tag.js`);
+  const { useRowTags } = require(`${ours.dist}/src/database/row-tags.js`);
+  const source = await new DataSource(dataSourceOptions(ours.database, readonly)).initialize();
+  useRowTags([source], new RowTagger(openRootKeys(readConfig({ DATA_DIR: ours.data }), { create: false })));
+  return source;
+}
+
+/** Brings a hospital's log to `leaves` leaves through the server's own sequencer. */
+async function growLog(ours, hospitalId, leaves) {
+  const require = createRequire(`${ours.dist}/src/main.js`);
+  const source = await openStopped(ours, false);
   const { currentLog, queueEntry, sequence } = require(`${ours.dist}/src/tlog/log-store.js`);
-  const source = await new DataSource(dataSourceOptions(ours.database)).initialize();
   await source.query('PRAGMA synchronous = OFF');
   const { id, size } = await currentLog(source.manager, hospitalId);
   for (let done = size; done < leaves;) {
@@ -67,29 +80,26 @@ async function growLog(ours, hospitalId, leaves) {
 /** Milliseconds to prove and check that the log grew from `size - OVERLAP` to `size`, read from the database as an auditor would; and to check one receipt's path. */
 async function incremental(ours, hospitalId, sizes, times) {
   const require = createRequire(`${ours.dist}/src/main.js`);
-  const { DataSource } = require('typeorm');
-  const { dataSourceOptions } = require(`${ours.dist}/ormconfig.js`);
+  const source = await openStopped(ours, true);
   const { currentLog } = require(`${ours.dist}/src/tlog/log-store.js`);
   const { TreeReader } = require(`${ours.dist}/src/tlog/tree-reader.js`);
   const { verifyConsistency } = require(`${ours.dist}/src/ledger/core/tree.js`);
-  const source = await new DataSource(dataSourceOptions(ours.database, true)).initialize();
   const { id } = await currentLog(source.manager, hospitalId);
-  const result = {};
-  for (const size of sizes) {
-    const [from, to] = [BigInt(size - OVERLAP), BigInt(size)];
-    const spent = [];
-    for (let index = 0; index < times; index += 1) {
+  const spent = new Map(sizes.map((size) => [size, []]));
+  for (let index = 0; index < times; index += 1)
+    for (const size of sizes) {
+      // To many places: how much of a tile is filled there, and must be read leaf by leaf, would else decide.
+      const to = BigInt(size - ((index * 37) % TILE));
+      const from = to - BigInt(OVERLAP);
       const tree = new TreeReader(source.manager, id);
       const [before, after] = [await tree.root(from), await tree.root(to)];
       const started = performance.now();
       const proof = await new TreeReader(source.manager, id).consistency(from, to);
       if (!verifyConsistency(from, to, proof, before, after)) throw new Error('consistency');
-      spent.push(performance.now() - started);
+      spent.get(size).push(performance.now() - started);
     }
-    result[size] = median(spent);
-  }
   await source.destroy();
-  return result;
+  return Object.fromEntries(sizes.map((size) => [size, median(spent.get(size))]));
 }
 
 /** Milliseconds to verify a bundle ÷ those of the signature checks in it (author, log), medians. */
@@ -152,9 +162,10 @@ export async function measureLog({ dir, dist, quick, note }) {
   await growLog(ours, other.hospitalId, large);
   await ours.start();
 
-  const load = new Rounds(ours, null, null, seconds);
+  const load = new Meter(seconds);
   const draftsOf = async ({ role, patient }, connections, amount) => {
-    const job = await load.ourJob(role, connections);
+    const headers = { authorization: `Bearer ${await ours.token(role)}` };
+    const job = { url: ours.url, pid: ours.pid, connections, headers };
     const requests = Array.from({ length: amount }, () => ({
       method: 'POST',
       path: `/api/v1/patients/${patient}/diagnoses`,
@@ -193,7 +204,7 @@ export async function measureLog({ dir, dist, quick, note }) {
   note('proofs');
   const bundles = bundleRatio(ours, bundle, policy, quick ? 200 : 1000);
   const proofs = await incremental(ours, other.hospitalId, [small, large], quick ? 50 : 200);
-  load.load.child.kill();
+  load.stop();
   return {
     rounds: measured,
     chain: { blocks: [10, long], ratio: median(measured.map((round) => round.longChain / round.base)) },
@@ -204,30 +215,19 @@ export async function measureLog({ dir, dist, quick, note }) {
   };
 }
 
-/** @returns {string} */
-export function logTable({ chain, log, logged, bundle, incremental }) {
-  const within = (ratio, least, most) => (ratio >= least && ratio <= most ? 'met' : 'MISSED');
-  const lines = [
-    [
-      'sealing rate, chain of ' + chain.blocks[1] + ' ÷ chain of ~' + chain.blocks[0] + ' blocks',
-      chain.ratio.toFixed(3),
-      '0.8 to 1.2',
-      within(chain.ratio, 0.8, 1.25),
-    ],
-    [
-      'sealing rate, log of ' + log.leaves[1] + ' ÷ ' + log.leaves[0] + ' leaves',
-      log.ratio.toFixed(3),
-      '0.8 to 1.2',
-      within(log.ratio, 0.8, 1.25),
-    ],
-    ['P11 seal → logged, p95 ÷ checkpoint interval (64 connections)', logged.ratio.toFixed(3), '≤ 1.5', within(logged.ratio, 0, 1.5)],
-    ['P11 bundle verification ÷ the two raw signature checks in it', bundle.ratio.toFixed(3), '≤ 5', within(bundle.ratio, 0, 5)],
-    [
-      `P11 consistency proof over ${OVERLAP} leaves, log of ${log.leaves[1]} ÷ ${log.leaves[0]}`,
-      incremental.ratio.toFixed(3),
-      '≤ 1.2',
-      within(incremental.ratio, 0, 1.2),
-    ],
+/** @returns {import('./report.mjs').Row[]} */
+export function logRows({ chain, log, logged, bundle, incremental }) {
+  const row = (id, metric, ratio, more) => ({ id, metric, unit: '', ours: null, floor: null, ratio, ...more });
+  const [small, large] = log.leaves;
+  return [
+    row('', `sealing rate, chain of ${chain.blocks[1]} ÷ chain of ${chain.blocks[0]} blocks`, chain.ratio, { goal: 0.8 }),
+    row('', `sealing rate, log of ${large} ÷ ${small} leaves`, log.ratio, { goal: 0.8 }),
+    row('P11', 'seal → logged, p95 ÷ checkpoint interval, 64 conn', logged.ratio, { goal: 1.5, stretch: 1.1, atMost: true }),
+    row('P11', 'bundle verification ÷ the two raw signature checks in it', bundle.ratio, { goal: 5, stretch: 2, atMost: true }),
+    row('P11', `consistency proof over ${OVERLAP} leaves, log of ${large} ÷ ${small}`, incremental.ratio, {
+      goal: 1.2,
+      stretch: 1.1,
+      atMost: true,
+    }),
   ];
-  return lines.map(([name, ratio, goal, verdict]) => `${name.padEnd(78)} ${ratio.padStart(7)}  ${goal.padEnd(11)} ${verdict}`).join('\n');
 }

@@ -3,8 +3,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ask, end, printed, start } from './processes.mjs';
 
-const PASSWORD = 'violet kettle walks north';
+export const PASSWORD = 'violet kettle walks north';
 const PROBE = new URL('./probe.mjs', import.meta.url);
+const GIVEN = ['Ayşe', 'Chen', 'Dilan', 'Elif', 'Fatma', 'Hasan', 'Jun', 'Leyla', 'Mehmet', 'Nour', 'Omar', 'Rojda', 'Sara'];
+const FAMILY = ['Acar', 'Bulut', 'Demir', 'Erdem', 'Güneş', 'Kaya', 'Li', 'Öztürk', 'Şahin', 'Tekin', 'Wang', 'Yıldız'];
+const ENROLLED_AT_ONCE = 16;
 /** Access tokens live 600 s; a phase must not meet the end of one. */
 const FRESH_MS = 200_000;
 
@@ -20,10 +23,10 @@ export const DIAGNOSIS = JSON.stringify({
 });
 
 /** Production settings; only the rate limits are raised, and a proxy is trusted so that clients have addresses of their own. */
-const settings = (dir) => ({
+const settings = (data) => ({
   PATH: process.env.PATH ?? '',
   NODE_ENV: 'production',
-  DATA_DIR: join(dir, 'data'),
+  DATA_DIR: data,
   PORT: '0',
   LOG_CONSOLE: 'false',
   REQUESTS_PER_MINUTE: '100000000',
@@ -33,11 +36,15 @@ const settings = (dir) => ({
 });
 
 export class OurServer {
-  /** @param {string} dir scratch folder @param {string} dist folder of the compiled server */
-  constructor(dir, dist) {
-    this.dir = dir;
-    this.dist = dist;
-    this.database = join(dir, 'data', 'ehr.sqlite');
+  /**
+   * @param {string} dir scratch folder
+   * @param {string} dist folder of the compiled server
+   * @param {Record<string, string>} more settings
+   */
+  constructor(dir, dist, more = {}) {
+    Object.assign(this, { dir, dist, more });
+    this.data = join(dir, 'data');
+    this.database = join(this.data, 'ehr.sqlite');
     this.people = {};
   }
 
@@ -45,7 +52,11 @@ export class OurServer {
   async start({ countSql = false } = {}) {
     this.program = start(join(this.dist, 'src', 'main.js'), {
       execArgv: ['--import', fileURLToPath(PROBE)],
-      env: { ...settings(this.dir), ...(countSql ? { BENCH_COUNT_SQL: '1' } : {}) },
+      env: {
+        ...settings(this.data),
+        ...this.more,
+        ...(countSql ? { BENCH_COUNT_SQL: '1', LEDGER_SCRUB_BLOCKS: '0', LEDGER_TRAIL_SECONDS: '3600' } : {}),
+      },
     });
     const [, url] = await printed(this.program, /listens on (http\S+)/);
     this.url = url.replace('[::1]', '127.0.0.1');
@@ -85,14 +96,18 @@ export class OurServer {
   async token(role) {
     const known = this.tokens[role];
     if (known && Date.now() - known.at < FRESH_MS) return known.token;
-    const { username } = this.people[role];
-    const { accessToken } = await this.call(null, 'POST', '/auth/login', { username, password: PASSWORD }, { expect: 200 });
+    const { accessToken, deviceToken } = await this.signIn(role);
     this.tokens[role] = { token: accessToken, at: Date.now() };
+    if (role === 'doctor') this.deviceToken = deviceToken;
     return accessToken;
   }
 
-  /** Founder, hospital, doctor, and patients: one hot, `count` others. */
-  async setUp(count) {
+  signIn(role) {
+    return this.call(null, 'POST', '/auth/login', { username: this.people[role].username, password: PASSWORD }, { expect: 200 });
+  }
+
+  /** Founder, hospital, doctor, and patients: one hot, `count` others, and `named` to search for. */
+  async setUp(count, named = 0) {
     const [, code] = await printed(this.program, /Set-up code[^:]*: (\S+)/);
     await this.call(null, 'POST', '/setup', { code, name: 'Founder', username: 'founder', password: PASSWORD });
     this.people.founder = { username: 'founder' };
@@ -106,6 +121,9 @@ export class OurServer {
     this.patients = [];
     for (let index = 0; index < count; index += 1) this.patients.push(await enrol(`Patient ${index}`));
     this.hot = await enrol('Hot Patient');
+    this.names = Array.from({ length: named }, (_, index) => `${GIVEN[index % GIVEN.length]} ${FAMILY[(index * 3) % FAMILY.length]}`);
+    for (let index = 0; index < named; index += ENROLLED_AT_ONCE)
+      await Promise.all(this.names.slice(index, index + ENROLLED_AT_ONCE).map(enrol));
   }
 
   async activate(role, { code }) {

@@ -1,9 +1,8 @@
 /** Starting, asking, measuring and ending the processes of a run. Whatever is started here is ended by `endAll`, also when the run fails. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 
-const TICKS_PER_SECOND = 100; // USER_HZ, fixed at 100 on Linux for /proc
 const GRACE_MS = 15_000;
 
 /** @type {Set<import('node:child_process').ChildProcess>} */
@@ -95,15 +94,25 @@ export function endAll() {
   folders.clear();
 }
 
-/** CPU time of a process so far, ms, all its threads; null where there is no /proc. */
+/**
+ * CPU time of a process so far, ms, all its threads that still run; null where there is no /proc. From the scheduler's own count, in ns: phases are short,
+ * and /proc/<pid>/stat counts steps of 10 ms.
+ */
 export function cpuMs(pid) {
   try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      .replace(/^.*\) /s, '')
-      .split(' ');
-    return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
+    return readdirSync(`/proc/${pid}/task`).reduce((sum, task) => sum + Number(schedule(pid, task).split(' ')[0]) / 1e6, 0);
   } catch {
     return null;
+  }
+}
+
+/** A thread may end while we look. */
+function schedule(pid, task) {
+  try {
+    return readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8');
+  } catch (error) {
+    if (error.code === 'ENOENT' && existsSync(`/proc/${pid}/schedstat`)) return '0';
+    throw error;
   }
 }
 

@@ -1,72 +1,26 @@
 /** The interleaved rounds: in each one every measure of ours stands beside the same measure of the floor, so that a noisy machine troubles both. */
-import { fileURLToPath } from 'node:url';
-import { DIAGNOSIS } from './ours.mjs';
-import { cpuMs, message, start } from './processes.mjs';
+import { availableParallelism } from 'node:os';
+import { DIAGNOSIS, PASSWORD } from './ours.mjs';
+import { Meter, spread } from './measure.mjs';
+import { cpuMs } from './processes.mjs';
+import { rawArgon2id } from './raw.mjs';
 
-const LOAD = fileURLToPath(new URL('./load.mjs', import.meta.url));
 const POOL = 512;
+/** Sign-ins at once: the server hashes twice as many as there are cores, and lets 50 more wait. */
+const SIGN_INS = 16;
+const CHART = 20;
 
-/** Work for each connection: `length` requests, a whole number per connection. */
-const spread = (connections, make, each = 8) =>
-  Array.from({ length: connections * each }, (_, index) => make(index + Math.floor(index / connections)));
-
-/** Requests per second to begin with, before a measure was ever seen. */
-const FIRST_PACE = { ours: 400, floor: 3000 };
-
-export class Rounds {
+/** The acts of a client, each a measure. */
+export class Rounds extends Meter {
   /**
    * @param {import('./ours.mjs').OurServer} ours
-   * @param {{ url: string, token: string, pid: number }} floor
-   * @param {{ url: string, token: string, pid: number }} bare
-   * @param {number} seconds length of a phase, roughly: each is a number of requests, from the rate of the last one
+   * @param {Record<'floor' | 'bare' | 'naive', { url: string, token: string, pid: number } | undefined>} yardsticks
    */
-  constructor(ours, floor, bare, seconds) {
-    Object.assign(this, { ours, floor, bare, seconds });
-    this.load = start(LOAD);
-    this.number = 0;
-    /** Requests per second as last seen, by measure and connections. */
-    this.pace = new Map();
+  constructor(ours, yardsticks, seconds) {
+    super(seconds);
+    Object.assign(this, { ours, ...yardsticks });
     this.sealed = [];
     this.drafts = new Map();
-  }
-
-  /** How many requests make a phase: a whole and even number for each connection, for an act may be two. */
-  amount(name, connections, first = FIRST_PACE.ours) {
-    const pace = this.pace.get(`${name}/${connections}`) ?? first;
-    return Math.max(2, Math.round((pace * this.seconds) / connections / 2) * 2) * connections;
-  }
-
-  /**
-   * Runs one job and says what it cost. Anything but the expected status ends the run.
-   * @returns {Promise<{ rate: number, p50: number, p99: number, count: number, seconds: number, cpuUs: number | null, loadShare: number | null,
-   *   kept: unknown[] }>} rate per second; latencies in ms; `cpuUs`: CPU time of the server for each; `loadShare`: of all CPU time, the generator's
-   */
-  async measure(name, { pid, amount, ...job }) {
-    const number = ++this.number;
-    const answer = message(this.load, (value) => value.number === number);
-    const whole = amount ?? this.amount(name, job.connections, pid === this.ours.pid ? FIRST_PACE.ours : FIRST_PACE.floor);
-    const before = cpuMs(pid);
-    this.load.child.send({ number, job: { ...job, amount: whole } });
-    const { result, error } = await answer;
-    if (error) throw new Error(`${name}: ${error}`);
-    const { wrong, errors, count, requests, seconds, p50, p95, p99, kept } = result;
-    if (wrong.length > 0 || errors.length > 0 || requests !== whole)
-      throw new Error(
-        `${name}: ${requests} of ${whole} right answers; other statuses ${JSON.stringify(wrong)}; errors ${JSON.stringify(errors)}`,
-      );
-    this.pace.set(`${name}/${job.connections}`, requests / seconds);
-    const used = before === null ? null : cpuMs(pid) - before;
-    return {
-      rate: count / seconds,
-      p50,
-      p95,
-      p99,
-      count,
-      seconds,
-      cpuUs: used === null ? null : (used * 1000) / count,
-      loadShare: used === null ? null : result.cpuMs / (result.cpuMs + used),
-      kept,
-    };
   }
 
   async ourJob(role, connections) {
@@ -97,8 +51,8 @@ export class Rounds {
   }
 
   /** Seals drafts that were made before, each once. */
-  async seal(connections, hot) {
-    const drafted = await this.draft(this.amount('seal', connections), hot);
+  async seal(connections, hot, amount = this.amount('seal', connections)) {
+    const drafted = await this.draft(amount, hot);
     const ids = this.drafts.get(hot);
     const requests = ids.map((id) => ({ method: 'POST', path: `/api/v1/records/${id}/seal?wait=sealed` }));
     await this.beforeSeal?.();
@@ -140,7 +94,22 @@ export class Rounds {
     return this.measure('floor read', { ...this.floorJob(this.floor, connections), requests, expect: 200 });
   }
 
-  /** A route that the doctor's role is refused: rate limit, token and role are all that happens, and no statement is run. */
+  /**
+   * The least that happens to a token holder without a statement: an import without a body, which the handler refuses at once (415). Rate limit, token,
+   * role, sign-in, handler; nothing on the trail.
+   */
+  async trivial(connections) {
+    const requests = spread(connections, () => ({ method: 'POST', path: '/api/v1/imports' }));
+    return this.measure('trivial', { ...(await this.ourJob('doctor', connections)), requests, expect: 415 });
+  }
+
+  /** A query that validation refuses (400), with the list of what is wrong. */
+  async invalid(connections) {
+    const requests = spread(connections, () => ({ method: 'GET', path: '/api/v1/patients?limit=0' }));
+    return this.measure('invalid', { ...(await this.ourJob('doctor', connections)), requests, expect: 400 });
+  }
+
+  /** A route that the doctor's role is refused (403): the refusal is on the trail before the answer. */
   async refused(connections) {
     const requests = spread(connections, () => ({ method: 'GET', path: '/api/v1/hospitals/me/staff' }));
     return this.measure('refused', { ...(await this.ourJob('doctor', connections)), requests, expect: 403 });
@@ -157,23 +126,116 @@ export class Rounds {
     return this.measure('bare', { ...this.floorJob(this.bare, connections), requests, expect: 200 });
   }
 
-  /** One round. @param {number[]} others connection counts beside 64 */
-  async round(others) {
+  /** The naive app does draft and seal in one request, as the floor. */
+  naiveWrite(connections) {
+    const path = (index) => `/patients/patient-${index % this.ours.patients.length}/diagnoses`;
+    const requests = spread(connections, (index) => ({ method: 'POST', path: path(index), body: DIAGNOSIS }));
+    return this.measure('naive', { ...this.floorJob(this.naive, connections), requests, expect: 201 });
+  }
+
+  /** The first page of a chart, all of it decrypted. */
+  async list(connections) {
+    const { patients } = this.ours;
+    const requests = spread(connections, (index) => ({
+      method: 'GET',
+      path: `/api/v1/patients/${patients[index % patients.length]}/records?limit=${CHART}`,
+    }));
+    return this.measure('list', { ...(await this.ourJob('doctor', connections)), requests, expect: 200 });
+  }
+
+  /** By two words of a name. */
+  async search(connections) {
+    const { names } = this.ours;
+    const requests = spread(connections, (index) => ({
+      method: 'GET',
+      path: `/api/v1/patients?q=${encodeURIComponent(names[(index * 7) % names.length])}`,
+    }));
+    return this.measure('search', { ...(await this.ourJob('doctor', connections)), requests, expect: 200 });
+  }
+
+  /** From a device that is known. */
+  async login() {
+    const { url, pid, deviceToken } = this.ours;
+    const body = JSON.stringify({ username: 'doctor', password: PASSWORD });
+    const requests = spread(SIGN_INS, () => ({ method: 'POST', path: '/api/v1/auth/login', body }));
+    const headers = { 'x-device-token': deviceToken };
+    return this.measure('login', { url, pid, connections: SIGN_INS, headers, requests, expect: 200 });
+  }
+
+  /** Sixteen sessions, each refreshed again and again. */
+  async refresh() {
+    const { url, pid } = this.ours;
+    const signIns = await Promise.all(Array.from({ length: SIGN_INS }, () => this.ours.signIn('doctor')));
+    const refresh = signIns.map(({ refreshToken }) => refreshToken);
+    return this.measure('refresh', { url, pid, connections: SIGN_INS, headers: {}, refresh, expect: 200 });
+  }
+
+  /** One bundle, all of it in one transaction; acts are records. */
+  async import(records) {
+    const before = cpuMs(this.ours.pid);
+    const started = performance.now();
+    await this.ours.importChain(records);
+    const seconds = (performance.now() - started) / 1000;
+    return { rate: records / seconds, count: records, seconds, cpuUs: ((cpuMs(this.ours.pid) - before) * 1000) / records, loadShare: null };
+  }
+
+  /** Fills the charts, so that lists have what they show. */
+  async fillCharts() {
+    const { patients } = this.ours;
+    await this.seal(16, false, patients.length * CHART);
+  }
+
+  /**
+   * One round.
+   * @param {ReadonlySet<string>} parts which measures @param {readonly number[]} connections counts, 64 among them @param {number} records of an import
+   */
+  async round(parts, connections, records) {
     const result = {};
-    for (const connections of [64, ...others]) {
-      const { sealed, drafted } = await this.seal(connections, false);
-      result[`seal/${connections}`] = sealed;
-      if (connections === 64) result['draft/64'] = drafted;
-      result[`floor-write/${connections}`] = await this.floorWrite(connections, false);
-      result[`read/${connections}`] = await this.read(connections);
-      result[`floor-read/${connections}`] = await this.floorRead(connections);
+    const once = async (name, work) => (result[name] ??= await work());
+    const sealBoth = async (count, hot) => {
+      const name = hot ? 'seal-hot' : 'seal';
+      if (result[`${name}/${count}`]) return;
+      const { sealed, drafted } = await this.seal(count, hot);
+      result[`${name}/${count}`] = sealed;
+      if (!hot && count === 64) result['draft/64'] = drafted;
+      result[`floor-${hot ? 'write-hot' : 'write'}/${count}`] = await this.floorWrite(count, hot);
+    };
+    if (parts.has('seal')) {
+      for (const count of connections) for (const hot of [false, true]) await sealBoth(count, hot);
+      result['draft+seal/64'] = await this.draftAndSeal(64);
     }
-    result['seal-hot/64'] = (await this.seal(64, true)).sealed;
-    result['floor-write-hot/64'] = await this.floorWrite(64, true);
-    result['draft+seal/64'] = await this.draftAndSeal(64);
-    result['refused/64'] = await this.refused(64);
-    result['one-row/64'] = await this.oneRow(64);
-    result['bare/64'] = await this.bareTrivial(64);
+    if (parts.has('naive')) {
+      await sealBoth(64, false);
+      await once('draft+seal/64', () => this.draftAndSeal(64));
+      result['naive/64'] = await this.naiveWrite(64);
+    }
+    if (parts.has('read'))
+      for (const count of connections) {
+        result[`read/${count}`] = await this.read(count);
+        result[`floor-read/${count}`] = await this.floorRead(count);
+      }
+    if (parts.has('list')) {
+      result['list/64'] = await this.list(64);
+      await once('floor-read/64', () => this.floorRead(64));
+      result['search/64'] = await this.search(64);
+    }
+    if (parts.has('login')) {
+      result['login/16'] = await this.login();
+      result['argon2/16'] = await rawArgon2id(this.seconds, availableParallelism());
+      result['refresh/16'] = await this.refresh();
+      await once('floor-write/16', () => this.floorWrite(16, false));
+    }
+    if (parts.has('trivial')) {
+      result['trivial/64'] = await this.trivial(64);
+      result['bare/64'] = await this.bareTrivial(64);
+      result['invalid/64'] = await this.invalid(64);
+      result['refused/64'] = await this.refused(64);
+      result['one-row/64'] = await this.oneRow(64);
+    }
+    if (parts.has('import')) {
+      result.import = await this.import(records);
+      await once('floor-write/64', () => this.floorWrite(64, false));
+    }
     for (const measure of Object.values(result)) delete measure.kept;
     return result;
   }

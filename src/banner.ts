@@ -17,7 +17,9 @@ export function bannerOf(config: Config, { url, setupCode }: Started): string {
     ...(config.production
       ? []
       : ['  Not for production as it is: plain HTTP on this machine only; put TLS in front and set NODE_ENV=production.']),
-    ...(setupCode === null ? [] : [`  Set-up code for the founder (valid for 24 hours from its first print, printed only here): ${setupCode}`]),
+    ...(setupCode === null
+      ? []
+      : [`  Set-up code for the founder (valid for 24 hours from its first print, printed only here): ${setupCode}`]),
     '',
   ].join('\n');
 }

@@ -9,12 +9,14 @@ import { ApiError } from './common/errors';
 import { DEFAULT_JSON_LIMITS, JsonTextError, parseStrictJson } from './common/json-text';
 import { LOGS, type Logs } from './common/logger';
 import { stringifyExact } from './common/raw-json';
+import { Tracer } from './common/tracing';
 import type { Config } from './config/config';
 import { ConnectionsService } from './health/connections.service';
-import { HealthService } from './health/health.service';
+import { MetricsService } from './health/metrics.service';
 import { HEADERS } from './http-edge';
 import { setUpPace } from './http-pace';
 import { setUpRequestRules } from './http-requests';
+import { setUpTraces } from './http-traces';
 
 /** Of a request to a witness: `old`, 63 hashes and a checkpoint with many signatures need far less. */
 const WITNESS_LIMIT = 65_536;
@@ -131,9 +133,10 @@ async function setUpCors(app: NestFastifyApplication, { http }: Config): Promise
 export async function setUpHttp(app: NestFastifyApplication, config: Config): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance();
   const logs = app.get<Logs>(LOGS);
-  const health = app.get(HealthService);
+  const metrics = app.get(MetricsService);
   const connections = app.get(ConnectionsService);
   connections.watch(fastify, config.http.maxConnections);
+  setUpTraces(fastify, app.get(Tracer), config);
   setUpBodies(fastify, config);
   fastify.setReplySerializer((payload) => stringifyExact(payload));
   fastify.addHook('onRequest', (request, reply, done) => {
@@ -152,8 +155,8 @@ export async function setUpHttp(app: NestFastifyApplication, config: Config): Pr
   fastify.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
     const entry = { method: request.method, route, status: reply.statusCode };
-    health.observe({ ...entry, seconds: reply.elapsedTime / 1000 });
-    logs.app.info({ requestId: request.id, ...entry, ms: Math.round(reply.elapsedTime) }, 'request');
+    metrics.observe({ ...entry, seconds: reply.elapsedTime / 1000, problem: request.problem });
+    logs.app.info({ requestId: request.id, traceId: request.span?.traceId, ...entry, ms: Math.round(reply.elapsedTime) }, 'request');
     done();
   });
 }

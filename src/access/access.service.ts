@@ -7,6 +7,7 @@ import { IdempotencyService } from '../auth/idempotency.service';
 import { RevocationsService } from '../auth/revocations.service';
 import { Clock } from '../common/clock';
 import { ApiError, notFound } from '../common/errors';
+import { inSpan } from '../common/tracing';
 import type { Subject } from '../crypto/vault';
 import { claim } from '../database/beside';
 import { Database } from '../database/database';
@@ -204,7 +205,15 @@ export class AccessService {
     return value;
   }
 
-  private async decide(manager: EntityManager, actor: Actor, action: ChartAction, source: TargetSource): Promise<Decided> {
+  private decide(manager: EntityManager, actor: Actor, action: ChartAction, source: TargetSource): Promise<Decided> {
+    return inSpan('access.decide', async (span) => {
+      const decided = await this.decideNow(manager, actor, action, source);
+      span?.set({ 'ehr.action': action, 'ehr.permitted': decided.decision.permitted });
+      return decided;
+    });
+  }
+
+  private async decideNow(manager: EntityManager, actor: Actor, action: ChartAction, source: TargetSource): Promise<Decided> {
     const target = await found(manager, source);
     const purpose = PURPOSE_OF[actor.role];
     if (!target)

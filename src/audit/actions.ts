@@ -42,6 +42,8 @@ export const SYSTEM_ACTIONS = [
   'key.rotate',
   'key.rewrap',
   'key.retire',
+  'backup.make',
+  'backup.restore',
   'request.replay',
   'row.tag',
   'row.reject',

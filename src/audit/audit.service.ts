@@ -38,6 +38,8 @@ export interface AuditEntry {
   headHeight?: number | null;
 }
 
+type RowListener = (action: AuditAction, outcome: Outcome) => void;
+
 /** A row of the trail as other modules see it. */
 export type AuditEvent = Readonly<Omit<AuditEventEntity, 'actorRole'> & { actorRole: Role | null }>;
 
@@ -49,6 +51,8 @@ export class AuditService implements OnModuleInit {
 
   /** Requests of this process that have a row. */
   private readonly noted = new LRUCache<string, true>({ max: REMEMBERED });
+
+  private readonly listeners: RowListener[] = [];
 
   constructor(
     private readonly database: Database,
@@ -81,7 +85,13 @@ export class AuditService implements OnModuleInit {
     this.database.afterCommit(() => {
       this.noted.set(row.requestId, true);
       this.logs.audit.info(row, row.action);
+      for (const listener of this.listeners) listener(entry.action, entry.outcome);
     });
+  }
+
+  /** Calls the listener for each row of this process, after its commit. */
+  onRow(listener: RowListener): void {
+    this.listeners.push(listener);
   }
 
   /** Appends one row as a unit of its own. */

@@ -1,5 +1,6 @@
 import { createParamDecorator, ExecutionContext, SetMetadata } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
+import type { ProblemCode } from './errors';
 
 export const ROLES = ['ADMIN', 'HOSPITAL', 'DOCTOR', 'PATIENT', 'AUDITOR'] as const;
 /** ADMIN is the founder of the system; AUDITOR reads metadata and proofs only. */
@@ -60,6 +61,8 @@ declare module 'fastify' {
     actor?: Actor;
     /** The exact text of a JSON body, so that numbers keep their text. */
     rawText?: string;
+    /** Why it was refused, once it was. */
+    problem?: ProblemCode;
   }
 }
 

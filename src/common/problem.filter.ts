@@ -76,6 +76,7 @@ export class ProblemFilter implements ExceptionFilter {
     const http = host.switchToHttp();
     const request = http.getRequest<FastifyRequest>();
     const error = toApiError(exception);
+    request.problem = error.code;
     const entry = {
       requestId: request.id,
       method: request.method,

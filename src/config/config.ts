@@ -2,17 +2,11 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Role, ROLES } from '../common/actor';
 import { postgresStore } from './postgres-store';
-import { ConfigError, type Env, flag, integer, isLoopback, path, text } from './variables';
+import { traceSettings } from './trace-settings';
+import { ConfigError, type Env, flag, integer, isLoopback, list, oneOf, path, text } from './variables';
 
 export { ConfigError } from './variables';
 export type { PostgresStore } from './postgres-store';
-
-function oneOf<T extends string>(env: Env, name: string, fallback: T, allowed: readonly T[]): T {
-  const value = env[name] ?? fallback;
-  const found = allowed.find((item) => item === value);
-  if (!found) throw new ConfigError(name, `must be one of ${allowed.join(', ')}`);
-  return found;
-}
 
 /** The token that holds the root key, or null when key files do. */
 function pkcs11(env: Env) {
@@ -35,13 +29,6 @@ function host(env: Env): string {
       'must be loopback in production unless TRUSTED_PROXIES names a proxy with TLS or ALLOW_PLAIN_HTTP is true',
     );
   return address;
-}
-
-function list(env: Env, name: string, fallback = ''): string[] {
-  return (env[name] ?? fallback)
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '');
 }
 
 function roles(env: Env, name: string): readonly Role[] {
@@ -105,6 +92,8 @@ export function readConfig(env: Env = process.env) {
     logLevel: oneOf(env, 'LOG_LEVEL', 'info', ['debug', 'info', 'warn', 'error']),
     logConsole: flag(env, 'LOG_CONSOLE', true),
     cluster: cluster(env),
+    /** Null unless traces were asked for. */
+    tracing: traceSettings(env),
     shutdown: {
       /** How long new connections are still taken after the server was told to end, for load balancers that look at its readiness now and then. */
       delaySeconds: integer(env, 'SHUTDOWN_DELAY_SECONDS', 0, 0, 600),

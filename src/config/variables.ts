@@ -39,3 +39,18 @@ export function path(env: Env, name: string): string | null {
 export function isLoopback(address: string): boolean {
   return address === 'localhost' || address === '::1' || /^127(\.\d{1,3}){3}$/.test(address);
 }
+
+export function oneOf<T extends string>(env: Env, name: string, fallback: T, allowed: readonly T[]): T {
+  const value = env[name] ?? fallback;
+  const found = allowed.find((item) => item === value);
+  if (!found) throw new ConfigError(name, `must be one of ${allowed.join(', ')}`);
+  return found;
+}
+
+/** Comma separated, without empty ones. */
+export function list(env: Env, name: string, fallback = ''): string[] {
+  return (env[name] ?? fallback)
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}

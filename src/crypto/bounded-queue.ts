@@ -10,6 +10,14 @@ export class BoundedQueue {
     private readonly waiting: number,
   ) {}
 
+  get running(): number {
+    return this.#running;
+  }
+
+  get queued(): number {
+    return this.#waiting.length;
+  }
+
   /** @throws HasherBusy at once, without waiting, when the queue is full */
   async run<T>(task: () => Promise<T>): Promise<T> {
     if (this.#running < this.concurrency) this.#running++;

@@ -36,6 +36,10 @@ const sentences = {
   hsm_key_missing: 'The token has no key, or more than one, with this label.',
   hsm_key_unfit: 'The key in the token is not a sensitive, non-extractable AES key of 256 bits that encrypts and decrypts.',
   hsm_unavailable: 'The token does not answer.',
+  backup_key_malformed: 'This is no backup key of the expected kind.',
+  backup_malformed: 'This is no backup, or one of a form that this release does not know.',
+  backup_wrong_key: 'The backup was made for another backup key, or by a server with another ledger key.',
+  backup_rejected: 'The backup was altered, cut short or continued.',
   hasher_busy: 'Too many passwords are being checked.',
 } as const;
 

@@ -32,6 +32,9 @@ export const DEFAULT_HASHER: HasherParameters = { memoryKiB: 19_456, passes: 2, 
  * Passwords are compared in NFKC (NIST SP 800-63B-4 section 3.1.1.2), so that keyboards that compose letters differently agree.
  */
 export abstract class PasswordHasher {
+  /** Hashes that are being computed, and callers that wait for their turn. */
+  abstract readonly load: { readonly running: number; readonly waiting: number };
+
   /** @throws HasherBusy; CryptoError `bad_value` for a lone surrogate, `bad_context` */
   abstract hash(accountId: string, password: string): Promise<Sealed>;
 
@@ -82,6 +85,10 @@ export class Argon2idHasher extends PasswordHasher {
         .replace(/={1,2}$/, ''),
     );
     this.#nobody = this.#seal('nobody', `$argon2id$v=19$m=${memoryKiB},t=${passes},p=${parallelism}$${salt}$${digest}`);
+  }
+
+  override get load(): { running: number; waiting: number } {
+    return { running: this.#queue.running, waiting: this.#queue.queued };
   }
 
   override hash(accountId: string, password: string): Promise<Sealed> {

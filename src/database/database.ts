@@ -2,14 +2,17 @@ import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
 import { OneConnection, PooledConnections } from './connections';
 import { primary } from '../common/ipc';
+import { currentSpan } from '../common/tracing';
 import { ClusterPeers } from './cluster-peers';
-import type { Executor, Work } from './executor';
+import type { Executor, UnitWatch, Work } from './executor';
 import { NoPeers, type Peers, PostgresPeers } from './peers';
 import { PooledExecutor } from './pooled-executor';
+import { type PoolLoad, poolLoad } from './pool-load';
 import { clientOptions } from './postgres-options';
 import { purgeDeleted } from './purge';
 import { onRejectedRow, type RejectionListener } from './row-tags';
 import { SerialExecutor } from './serial-executor';
+import { tracedUnit } from './traced-unit';
 
 /** The longest import takes a few seconds. */
 const UNIT_MS = 30_000;
@@ -20,6 +23,14 @@ export interface DataSources {
   readonly reader: DataSource;
 }
 
+/** How busy a database is. */
+export interface DatabaseLoad {
+  /** Units of work that are not yet done. */
+  readonly units: number;
+  /** None on SQLite. */
+  readonly pools: readonly PoolLoad[];
+}
+
 /** All that services see of the database. */
 @Injectable()
 export class Database implements OnApplicationShutdown {
@@ -28,15 +39,20 @@ export class Database implements OnApplicationShutdown {
   /** Other processes on the same database. */
   readonly peers: Peers;
   private readonly executor: Executor;
+  private readonly watches: UnitWatch[] = [];
 
   constructor(private readonly sources: DataSources) {
     this.reader = sources.reader.manager;
     const { options } = sources.writer;
     const isPostgres = options.type === 'postgres';
     this.peers = isPostgres ? new PostgresPeers(clientOptions(options)) : primary ? new ClusterPeers(primary) : new NoPeers();
+    const watch: UnitWatch = {
+      committed: (units, ms) => this.watches.forEach((each) => each.committed(units, ms)),
+      repeated: () => this.watches.forEach((each) => each.repeated()),
+    };
     this.executor = isPostgres
-      ? new PooledExecutor(new PooledConnections(sources.writer))
-      : new SerialExecutor(new OneConnection(sources.writer.createQueryRunner()), UNIT_MS);
+      ? new PooledExecutor(new PooledConnections(sources.writer), watch)
+      : new SerialExecutor(new OneConnection(sources.writer.createQueryRunner()), UNIT_MS, watch);
   }
 
   /**
@@ -44,7 +60,7 @@ export class Database implements OnApplicationShutdown {
    * Inside, use only `tx`, and await nothing slow.
    */
   transaction<T>(work: Work<T>): Promise<T> {
-    return this.executor.run(work);
+    return currentSpan() ? tracedUnit((unit) => this.executor.run(unit), work) : this.executor.run(work);
   }
 
   /**
@@ -52,7 +68,7 @@ export class Database implements OnApplicationShutdown {
    * it claims first (`claim`). Whatever else it reads may change until it commits; what must not, it does after `needAlone`.
    */
   beside<T>(work: Work<T>): Promise<T> {
-    return this.executor.runBeside(work);
+    return currentSpan() ? tracedUnit((unit) => this.executor.runBeside(unit), work) : this.executor.runBeside(work);
   }
 
   /** Calls `effect` once the unit that is running now is durable: for caches and log files, which must not run ahead of the database. */
@@ -63,6 +79,18 @@ export class Database implements OnApplicationShutdown {
   /** Calls the listener once for each row that was refused because somebody else wrote it. */
   onRejectedRow(listener: RejectionListener): void {
     onRejectedRow(this.sources.writer, listener);
+  }
+
+  /** Tells from now on how units of work go. */
+  onUnits(watch: UnitWatch): void {
+    this.watches.push(watch);
+  }
+
+  /** How busy it is now. */
+  load(): DatabaseLoad {
+    const { writer, reader } = this.sources;
+    const pools = writer.options.type === 'postgres' ? [poolLoad('writer', writer), poolLoad('reader', reader)] : [];
+    return { units: this.executor.depth, pools };
   }
 
   /**

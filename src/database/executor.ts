@@ -11,8 +11,18 @@ export class RunAgain extends Error {
   override readonly name = 'RunAgain';
 }
 
+/** Told how units of work go, for metrics. Called for every commit: whoever listens does next to nothing. */
+export interface UnitWatch {
+  /** So many units became durable in one commit, which took so many ms. */
+  committed(units: number, ms: number): void;
+  /** A unit runs again, because it met another one or learnt something. */
+  repeated(): void;
+}
+
 /** Runs units of work, each atomic for itself and durable when it is acknowledged. */
 export interface Executor {
+  /** Units that are not yet done. */
+  readonly depth: number;
   /** Runs a unit that no other one overlaps. Resolves with its value after the commit is durable. */
   run<T>(work: Work<T>): Promise<T>;
   /** The same for a unit that others of this kind may overlap, where the store lets them. */

@@ -4,7 +4,7 @@ import { ApiError } from '../common/errors';
 import { markBeside } from './beside';
 import { errorCode } from './busy';
 import type { PooledConnections } from './connections';
-import { type Executor, RunAgain, runEffect, SOON, type Work } from './executor';
+import { type Executor, RunAgain, runEffect, SOON, type UnitWatch, type Work } from './executor';
 import { SerialExecutor } from './serial-executor';
 import { inTime } from './unit-runner';
 
@@ -32,8 +32,15 @@ export class PooledExecutor implements Executor {
   private readonly running = new Set<Promise<unknown>>();
   private readonly alone: SerialExecutor;
 
-  constructor(private readonly connections: PooledConnections) {
-    this.alone = new SerialExecutor(connections, UNIT_MS);
+  constructor(
+    private readonly connections: PooledConnections,
+    private readonly watch?: UnitWatch,
+  ) {
+    this.alone = new SerialExecutor(connections, UNIT_MS, watch);
+  }
+
+  get depth(): number {
+    return this.running.size + this.alone.depth;
   }
 
   run<T>(work: Work<T>): Promise<T> {
@@ -43,8 +50,9 @@ export class PooledExecutor implements Executor {
   runBeside<T>(work: Work<T>): Promise<T> {
     if (this.running.size >= MAX_RUNNING) return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', SOON));
     const done = this.attempt(work).catch((error: unknown) => {
-      if (error instanceof RunAgain || CONFLICTS.includes(errorCode(error))) return this.alone.run(work);
-      throw error;
+      if (!(error instanceof RunAgain) && !CONFLICTS.includes(errorCode(error))) throw error;
+      this.watch?.repeated();
+      return this.alone.run(work);
     });
     this.running.add(done);
     const forget = () => void this.running.delete(done);
@@ -74,7 +82,9 @@ export class PooledExecutor implements Executor {
       await this.connections.beginBeside(runner);
       markBeside(runner);
       const value = await this.units.run(unit, () => inTime(runner, work, UNIT_MS));
+      const begun = performance.now();
       await runner.commitTransaction();
+      this.watch?.committed(1, performance.now() - begun);
       for (const effect of unit.effects) runEffect(effect);
       return value;
     } catch (error) {

@@ -15,6 +15,14 @@ export function isUnstarted(options: PostgresDataSourceOptions): Promise<boolean
   });
 }
 
+/** Whether a PostgreSQL database has no table yet, in the schema in which ours would be. */
+export function isEmpty(options: PostgresDataSourceOptions): Promise<boolean> {
+  return connected({ ...options, entities: [], migrations: [] }, async ({ manager }) => {
+    const tables = await manager.query<unknown[]>('SELECT 1 FROM pg_tables WHERE schemaname = current_schema() LIMIT 1');
+    return tables.length === 0;
+  });
+}
+
 /**
  * Brings the schema up to date. Several servers may start at once: one of them does it.
  * @param grantee the role as which servers run, which is given its rights; null when they run as the owner

@@ -3,7 +3,7 @@ import type { QueryRunner } from 'typeorm';
 import { ApiError } from '../common/errors';
 import { isBusy } from './busy';
 import type { Connections } from './connections';
-import { type Executor, RunAgain, runEffect, SOON, type Work } from './executor';
+import { type Executor, RunAgain, runEffect, SOON, type UnitWatch, type Work } from './executor';
 import { inTime } from './unit-runner';
 
 /** What must run while no transaction is open. */
@@ -34,12 +34,19 @@ export class SerialExecutor implements Executor {
   private upkeep: Upkeep[] = [];
   private draining: Promise<void> | undefined;
   private current: Unit | undefined;
+  /** Units of the batch that runs now. */
+  private taken = 0;
 
   /** @param unitMs how long a unit may take */
   constructor(
     private readonly connections: Connections,
     private readonly unitMs: number,
+    private readonly watch?: UnitWatch,
   ) {}
+
+  get depth(): number {
+    return this.waiting.length + this.taken;
+  }
 
   /** Queues a unit; resolves with its value after the commit is durable. */
   run<T>(work: Work<T>): Promise<T> {
@@ -88,15 +95,20 @@ export class SerialExecutor implements Executor {
 
   private async commitTogether(runner: QueryRunner, batch: readonly Unit[]): Promise<void> {
     const acknowledge: (() => void)[] = [];
+    this.taken = batch.length;
     try {
       await this.connections.begin(runner);
       for (const unit of batch) acknowledge.push(await this.runUnit(runner, unit));
+      const begun = performance.now();
       await runner.commitTransaction();
+      this.watch?.committed(batch.length, performance.now() - begun);
     } catch (error) {
       await abandon(runner);
       const reason = isBusy(error) ? new ApiError('unavailable', 'Another process keeps the database', SOON) : error;
       for (const unit of batch) unit.reject(reason);
       return;
+    } finally {
+      this.taken = 0;
     }
     for (const settle of acknowledge) settle();
   }
@@ -116,7 +128,9 @@ export class SerialExecutor implements Executor {
       await runner.query('ROLLBACK TO "unit"');
       await runner.query('RELEASE "unit"');
       unit.effects.length = 0;
-      return error instanceof RunAgain && !isAgain ? await this.runUnit(runner, unit, true) : () => unit.reject(error);
+      if (!(error instanceof RunAgain) || isAgain) return () => unit.reject(error);
+      this.watch?.repeated();
+      return await this.runUnit(runner, unit, true);
     } finally {
       this.current = undefined;
     }

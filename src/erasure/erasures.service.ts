@@ -20,6 +20,14 @@ import { ErasureEntity } from './erasure.entity';
 import { certifiedBy, erasureRows } from './erasure-rows';
 import { PurgeService } from './purge.service';
 
+/** An erasure that was executed, as who restores a backup from before hands it in again. */
+export type ExecutedErasure = Pick<
+  ErasureEntity,
+  'id' | 'hospitalId' | 'patientId' | 'recordId' | 'reason' | 'requestedBy' | 'requestedAt'
+> & {
+  readonly approvedBy: readonly [string, string];
+};
+
 /** Erasure by law (GDPR Article 17): somebody asks, two different people of the hospital or the founder approve, and it is done. */
 @Injectable()
 export class ErasuresService implements OnModuleInit {
@@ -84,6 +92,36 @@ export class ErasuresService implements OnModuleInit {
     if (approved.state !== 'executed') return approved;
     await this.purge.run();
     return toResponse(await find(this.database.reader, id));
+  }
+
+  /**
+   * Executes again what a restored backup does not know, in a block of its own: both approvals were given, and the caller has made sure of that.
+   * @returns false when there is nothing to erase: it is executed here too, or what it erased is not there
+   * @throws ApiError `conflict` when it was a draft at that time, or who approved last has no account here
+   */
+  async repeat({ approvedBy, ...erasure }: ExecutedErasure): Promise<boolean> {
+    const [firstApprovedBy, last] = approvedBy;
+    try {
+      await this.database.transaction(async (tx) => {
+        const approver = (await this.accounts.people(tx, [last])).get(last);
+        if (!approver) throw new ApiError('conflict', 'Who approved it has no account here');
+        if (erasure.recordId !== null) await this.records.assertErasable(tx, erasure.recordId);
+        const [known] = await selectRows(tx, ErasureEntity, 'id', [erasure.id]);
+        if (known && known.state !== 'requested') throw new ApiError('erased');
+        const none = { secondApprovedBy: null, refusedBy: null, decidedAt: null, purgedAt: null, certificate: null };
+        const row = known ?? { ...erasure, ...none, state: 'requested', firstApprovedBy };
+        if (!known) await insertRow(tx, ErasureEntity, row);
+        const open = known ? await updateRow(tx, ErasureEntity, known, { firstApprovedBy }) : await this.open(tx, row.id);
+        const now = this.clock.now();
+        const { role, hospitalId } = approver;
+        const actor = { id: last, role, hospitalId, sessionId: '', epoch: now, authTime: now, acr: 'pwd', requestId: newId(now) } as const;
+        await this.execute(tx, actor, open, approvedBy);
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && ['not_found', 'erased'].includes(error.code)) return false;
+      throw error;
+    }
   }
 
   /** Refuses, or lets a patient withdraw what the patient asked for. Whoever wants it after all asks anew. */

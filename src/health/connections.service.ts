@@ -19,6 +19,13 @@ export class ConnectionsService {
     return this.ending;
   }
 
+  /** How many there are, and how many requests run on them. */
+  get load(): { readonly connections: number; readonly requests: number } {
+    let requests = 0;
+    for (const running of this.open.values()) requests += running;
+    return { connections: this.open.size, requests };
+  }
+
   /** Counts what happens on a server. More than `most` connections at once are closed unread. */
   watch(fastify: FastifyInstance, most: number): void {
     // Not Node's own `maxConnections`: in a cluster it hands a surplus connection to the next process, and when all are full, round and round.

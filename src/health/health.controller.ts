@@ -4,11 +4,15 @@ import { Api } from '../common/api-docs';
 import { HealthResponse } from './health.dto';
 import { HealthService } from './health.service';
 import { MetricsGuard } from './metrics.guard';
+import { MetricsService } from './metrics.service';
 
 @Controller()
 @Public()
 export class HealthController {
-  constructor(private readonly health: HealthService) {}
+  constructor(
+    private readonly health: HealthService,
+    private readonly figures: MetricsService,
+  ) {}
 
   @Get('health/live')
   @Api('operations', 'The process runs', HealthResponse, { open: true })
@@ -28,6 +32,6 @@ export class HealthController {
   @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
   @Api('operations', 'Prometheus metrics', null, { open: true, produces: 'text/plain', problems: ['unauthenticated', 'not_found'] })
   metrics(): Promise<string> {
-    return this.health.metrics();
+    return this.figures.metrics();
   }
 }

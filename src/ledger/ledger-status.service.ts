@@ -5,7 +5,16 @@ import { type LogStatus, LogStatusService } from '../tlog/log-status.service';
 import type { LedgerStatusResponse } from './ledger.dto';
 import { AuthorKeyEntity, BlockEntity, ChainEntity, KeyEventEntity } from './ledger.entity';
 import { ScrubService, type ScrubProgress } from './scrub.service';
-import { trailStatus } from './trail-batches';
+import { trailFigures, trailStatus } from './trail-batches';
+
+/** How the ledger is doing, for a monitor. Instants in ms. */
+export interface LedgerFigures {
+  readonly logs: readonly Omit<LogStatus, 'witnesses'>[];
+  /** Since the checkpoint of the log that is furthest behind; 0 when every entry is under one. */
+  readonly lagMs: number;
+  readonly scrub: ScrubProgress;
+  readonly trail: { readonly batches: number; readonly lastAt: number; readonly open: number };
+}
 
 /** What is sealed, logged and read again, for those who run the server. */
 @Injectable()
@@ -43,7 +52,13 @@ export class LedgerStatusService {
   }
 
   /** The same in numbers without names, for a monitor; cheap. */
-  async figures(): Promise<{ readonly logs: readonly Omit<LogStatus, 'witnesses'>[]; readonly scrub: ScrubProgress }> {
-    return { logs: await this.logs.plain(), scrub: this.scrub.progress() };
+  async figures(): Promise<LedgerFigures> {
+    const { newest, open } = await trailFigures(this.database.reader);
+    return {
+      logs: await this.logs.plain(),
+      lagMs: await this.logs.lagMs(),
+      scrub: this.scrub.progress(),
+      trail: { batches: newest?.number ?? 0, lastAt: newest?.madeAt ?? 0, open },
+    };
   }
 }

@@ -71,10 +71,14 @@ export interface TrailStatus {
   readonly open: number;
 }
 
+/** The newest batch, null before the first, and how many rows are newer than it. */
+export async function trailFigures(manager: EntityManager): Promise<{ readonly newest: TrailBatchHead | null; readonly open: number }> {
+  const newest = await newestTrailBatch(manager);
+  return { newest, open: await countTrailRows(manager, { after: newest?.until ?? null, until: null }) };
+}
+
 /** The last batch, and how many rows are newer than it; null before the first. */
 export async function trailStatus(manager: EntityManager): Promise<TrailStatus | null> {
-  const newest = await newestTrailBatch(manager);
-  if (!newest) return null;
-  const open = await countTrailRows(manager, { after: newest.until, until: null });
-  return { batch: newest.number, at: isoTime(newest.madeAt), rows: parseTrailBody(newest.body).count, open };
+  const { newest, open } = await trailFigures(manager);
+  return newest && { batch: newest.number, at: isoTime(newest.madeAt), rows: parseTrailBody(newest.body).count, open };
 }

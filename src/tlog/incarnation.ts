@@ -3,11 +3,13 @@ import { ApiError } from '../common/errors';
 import { insertRow } from '../database/rows';
 import { ledgerOriginOf } from '../hospital/hospitals.service';
 import { sha256 } from '../ledger/core/bytes';
-import type { Checkpoint } from '../ledger/core/checkpoint';
 import { EntryKind, isEntryKind } from '../ledger/core/entry';
 import { formatIncarnation } from '../ledger/core/incarnation';
+import { type Checkpoint, checkpointText } from '../ledger/core/checkpoint';
+import { formatNote, signNote } from '../ledger/core/note';
 import { type Policy, verifyCheckpoint } from '../ledger/core/policy';
-import { newestCheckpoint } from './checkpoint-store';
+import { CompactRange } from '../ledger/core/tree';
+import { cosignedNote, newestCheckpoint } from './checkpoint-store';
 import type { LogKeys } from './log-keys';
 import { beginLog, currentLog, queueEntry, waitingEntries } from './log-store';
 import { IncarnationEntity, LeafEntity, type LogEntity, PendingEntity } from './tlog.entity';
@@ -20,8 +22,13 @@ const LEAVES_AT_ONCE = 1_000;
 export interface BegunLog {
   readonly log: LogEntity;
   readonly former: LogEntity;
-  /** Size of the former log that was witnessed last. */
+  /** Size of the former log that was witnessed last; after a restore, the largest that is known to be signed. */
   readonly witnessedSize: bigint;
+}
+
+interface Trust {
+  readonly keys: LogKeys;
+  readonly policy: Policy;
 }
 
 /**
@@ -33,7 +40,7 @@ export interface BegunLog {
  */
 export async function beginIncarnation(
   tx: EntityManager,
-  { keys, policy }: { keys: LogKeys; policy: Policy },
+  { keys, policy }: Trust,
   hospitalId: string,
   checkpoint: string,
 ): Promise<BegunLog> {
@@ -44,13 +51,50 @@ export async function beginIncarnation(
   const witnessed = lastWitnessed(ofFormer, checkpoint);
   if (await isSound(tx, former, ofFormer, witnessed))
     throw new ApiError('conflict', 'The log fits what was witnessed: it can go on as it is');
-  const incarnation = former.incarnation + 1;
-  const log = await beginLog(tx, { hospitalId, incarnation, origin: `${ledgerOrigin}/${incarnation}` });
-  const statement = formatIncarnation({ origin: log.origin, formerOrigin: former.origin, survivors: BigInt(former.size), checkpoint });
+  const log = await beginAfter(tx, former, `${ledgerOrigin}/${former.incarnation + 1}`, checkpoint);
+  return { log, former, witnessedSize: witnessed.size };
+}
+
+const MINUTE_MS = 60_000;
+
+/**
+ * The same when the data were restored from a backup, and more may have been signed since: also for a log that looks sound, and for one that has not begun,
+ * because the former server may have begun it. Who restores one backup twice must not give two logs one name, and the backup does not know of the first
+ * time: so the name of the new log has the number of the minute in it.
+ * @param shown newest checkpoints as others show them, signed notes; those of other logs are passed over
+ * @param now ms since the epoch
+ */
+export async function beginAfterRestore(
+  tx: EntityManager,
+  { keys, policy }: Trust,
+  hospitalId: string,
+  shown: readonly string[],
+  now: number,
+): Promise<BegunLog> {
+  const ledgerOrigin = await ledgerOriginOf(tx, hospitalId);
+  if (ledgerOrigin === null) throw new ApiError('not_found', 'There is no such hospital');
+  const former = (await currentLog(tx, hospitalId)) ?? (await beginLog(tx, { hospitalId, incarnation: 1, origin: ledgerOrigin }));
+  const signer = keys.log(former.origin);
+  const nothing = checkpointText({ origin: former.origin, size: 0n, root: CompactRange.empty().root() }); // contradicts no tree
+  let newest = { note: formatNote({ text: nothing, signatures: [signNote(nothing, signer)] }), size: 0n };
+  const own = await newestCheckpoint(tx, former.id);
+  for (const note of [...(own ? [await cosignedNote(tx, own)] : []), ...shown]) {
+    const verdict = verifyCheckpoint(note, { ...policy, logs: [{ key: signer.key }] });
+    if (!('invalid' in verdict) && verdict.checkpoint.size > newest.size) newest = { note, size: verdict.checkpoint.size };
+  }
+  const last = Number(/\/([0-9]+)$/.exec(former.origin.slice(ledgerOrigin.length))?.[1] ?? 1);
+  const number = Math.max(last + 1, Math.floor(now / MINUTE_MS));
+  const log = await beginAfter(tx, former, `${ledgerOrigin}/${number}`, newest.note);
+  return { log, former, witnessedSize: newest.size };
+}
+
+async function beginAfter(tx: EntityManager, former: LogEntity, origin: string, checkpoint: string): Promise<LogEntity> {
+  const log = await beginLog(tx, { hospitalId: former.hospitalId, incarnation: former.incarnation + 1, origin });
+  const statement = formatIncarnation({ origin, formerOrigin: former.origin, survivors: BigInt(former.size), checkpoint });
   await insertRow(tx, IncarnationEntity, { logId: log.id, statement });
   await queueEntry(tx, log.id, { kind: EntryKind.incarnation, hash: sha256(statement) });
   await queueAgain(tx, former.id, log.id);
-  return { log, former, witnessedSize: witnessed.size };
+  return log;
 }
 
 function lastWitnessed(policy: Policy, checkpoint: string): Checkpoint {

@@ -2,6 +2,7 @@ import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationB
 import type { EntityManager } from 'typeorm';
 import { Clock } from '../common/clock';
 import { LOGS, type Logs } from '../common/logger';
+import { Tracer } from '../common/tracing';
 import { CONFIG, type Config } from '../config/config';
 import { Database } from '../database/database';
 import type { News } from '../database/peers';
@@ -63,6 +64,7 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
     @Inject(LOGS) private readonly logs: Logs,
+    private readonly tracer: Tracer,
   ) {}
 
   /** Before the first request is answered: a log that was rolled back must not take an entry. */
@@ -138,7 +140,8 @@ export class LogPublisher implements OnApplicationBootstrap, BeforeApplicationSh
   /** One hospital's log that cannot go on is no reason for the others' to stop. */
   private async advanceOrTell(work: LogWork): Promise<number> {
     try {
-      return await this.advance(work);
+      const isDue = work.pending > 0 || work.size > work.signedSize;
+      return await (isDue ? this.tracer.background('log.publish', () => this.advance(work)) : this.advance(work));
     } catch (error) {
       this.logs.app.error({ err: error, origin: work.origin }, 'log publisher');
       return TICK_MS;

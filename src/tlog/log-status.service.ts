@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { Clock } from '../common/clock';
 import { Database } from '../database/database';
-import { lastCosigned, workOf } from './checkpoint-store';
+import { lastCosigned, newestCheckpoint, workOf } from './checkpoint-store';
 import { LogPublisher } from './log-publisher.service';
 import { idOf } from './witness-client';
 import { WitnessingService } from './witnessing.service';
@@ -23,11 +24,16 @@ export interface LogStatus {
 /** Says how the logs that grow here are doing. */
 @Injectable()
 export class LogStatusService {
+  private readonly startedAt: number;
+
   constructor(
     private readonly database: Database,
     private readonly publisher: LogPublisher,
     private readonly witnessing: WitnessingService,
-  ) {}
+    private readonly clock: Clock,
+  ) {
+    this.startedAt = clock.now();
+  }
 
   /** Each log, or that of one hospital, with its witnesses. */
   async all(hospitalId: string | null = null): Promise<LogStatus[]> {
@@ -46,6 +52,14 @@ export class LogStatusService {
   /** Each log without its witnesses: one statement in all. */
   async plain(): Promise<Omit<LogStatus, 'witnesses'>[]> {
     return (await workOf(this.database.reader)).map((work) => this.figures(work));
+  }
+
+  /** Time since the checkpoint of the log that is furthest behind, in ms; 0 when every entry is under one. A log without any counts from the start of the server. */
+  async lagMs(): Promise<number> {
+    const { reader } = this.database;
+    const behind = (await workOf(reader)).filter(({ size, pending, signedSize }) => size + pending > Math.max(0, signedSize));
+    const checkpoints = await Promise.all(behind.map(({ id }) => newestCheckpoint(reader, id)));
+    return Math.max(0, ...checkpoints.map((last) => this.clock.now() - (last?.signedAt ?? this.startedAt)));
   }
 
   private figures({ id, origin, size, signedSize, pending }: Awaited<ReturnType<typeof workOf>>[number]): Omit<LogStatus, 'witnesses'> {

@@ -1,8 +1,9 @@
 import 'reflect-metadata';
 import { parseArgs } from 'node:util';
 import { readConfig } from '../config/config';
-import { type AuditSummary, auditData, isIntact, linesOf, linesOfLog, rowLinesOf, trailLinesOf } from './audit-data';
-import { count, ProgressBar } from './progress-bar';
+import { auditData, linesOf, linesOfLog, rowLinesOf, trailLinesOf } from './audit-data';
+import { isWhole, verdictLine } from './audit-verdict';
+import { ProgressBar } from './progress-bar';
 
 const USAGE = `Verifies a whole data folder and says whether anything sealed was changed, and where: every chain, every log with its checkpoints, and the trail of accesses.
 
@@ -81,20 +82,6 @@ async function main(): Promise<number> {
   if (json) say(JSON.stringify({ summary: { ...summary, contentsOpened: !closed, signaturesChecked: !options.hashesOnly } }));
   else say(verdictLine(summary, options.hashesOnly ? ' (hashes only)' : closed ? ' (contents were not opened)' : ''));
   return isWhole(summary) ? 0 : 1;
-}
-
-function isWhole({ bad, badLogs, trail, rows }: AuditSummary): boolean {
-  return bad === 0 && badLogs === 0 && (rows?.findings.length ?? 0) === 0 && (trail === null || isIntact(trail));
-}
-
-function verdictLine(summary: AuditSummary, how: string): string {
-  const { chains, blocks, bad, logs, leaves, badLogs, seconds } = summary;
-  const time = `${seconds.toFixed(2)} s`;
-  if (isWhole(summary))
-    return `Intact: ${count(chains)} chains, ${count(blocks)} blocks, ${logs} logs, ${count(leaves)} leaves, ${time}${how}`;
-  const trail = summary.trail === null ? '' : `, the trail is ${summary.trail.verdict}`;
-  const rows = summary.rows?.findings.length ? `, ${summary.rows.findings.length} tagged rows or tables do not fit` : '';
-  return `NOT INTACT: ${bad} of ${count(chains)} chains (${count(blocks)} blocks), ${badLogs} of ${logs} logs (${count(leaves)} leaves)${trail}${rows}, ${time}${how}`;
 }
 
 main().then(

@@ -16,10 +16,14 @@ import { assertDatabase, OperatorError } from './operator';
 
 type Tell = (line: string) => void;
 
-/** What is done to keys, for the trail: by whoever has a shell on the machine, so it has no actor. */
-export interface KeyAct {
-  readonly action: Extract<SystemAction, 'key.rotate' | 'key.rewrap' | 'key.retire'>;
-  readonly kind: 'kek' | 'root' | 'token';
+/** What is done to keys and backups, for the trail: by whoever has a shell on the machine, so it has no actor. */
+export interface OperatorAct {
+  readonly action: Extract<SystemAction, 'key.rotate' | 'key.rewrap' | 'key.retire' | 'backup.make' | 'backup.restore'>;
+  /** Of a key; of a backup the store that it was made of. */
+  readonly kind: 'kek' | 'root' | 'token' | 'sqlite' | 'postgres';
+  /** The backup. */
+  readonly subjectId?: string;
+  readonly reason?: string;
   readonly tenantId?: string;
   readonly count?: number;
 }
@@ -29,7 +33,7 @@ export interface Workplace {
   readonly keys: RootKeys;
   readonly database: Database;
   /** Puts an act on the trail, in the transaction that does it. */
-  readonly note: (tx: EntityManager, act: KeyAct) => Promise<void>;
+  readonly note: (tx: EntityManager, act: OperatorAct) => Promise<void>;
 }
 
 /** Opens a data folder, works and closes it. @throws OperatorError, CryptoError */
@@ -48,15 +52,13 @@ export async function withTrail<T>(
   const database = new Database(sources);
   const logs = openLogs({ dir: config.logDir, level: config.logLevel, console: false });
   const audit = new AuditService(database, new Clock(), logs);
-  const note: Workplace['note'] = (tx, { action, kind, tenantId, count }) =>
+  const note: Workplace['note'] = (tx, { tenantId, ...act }) =>
     audit.append(tx, {
-      action,
+      ...act,
       outcome: 'ok',
       actor: null,
       requestId: newId(),
-      kind,
       hospitalId: tenantId !== undefined && isId(tenantId) ? tenantId : null,
-      ...(count === undefined ? {} : { count }),
     });
   try {
     return await work(database, note);

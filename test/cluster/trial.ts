@@ -109,7 +109,8 @@ export function complaintsOf(report: TrialReport, seals: number): string[] {
   return complaints;
 }
 
-async function enrol({ doctorA }: World, count: number): Promise<string[]> {
+/** Patients of hospital A, without accounts. */
+export async function enrol({ doctorA }: World, count: number): Promise<string[]> {
   const ids: string[] = [];
   for (let index = 0; index < count; index += 1) {
     const profile = { name: `Patient ${index}`, birthDate: '1984-02-29', gender: 'female' };

@@ -114,6 +114,9 @@ describe('the scrub', () => {
     expect(metrics).toContain(`\nehr_log_signed_size ${logs[0]?.size}\n`);
     expect(metrics).toContain('\nehr_log_pending 0\n');
     expect(metrics).toContain('\nehr_log_halted 0\n');
+    expect(metrics).toContain('\nehr_log_lag_seconds 0\n');
+    expect(metrics).toMatch(/\nehr_scrub_last_pass_timestamp_seconds 1\d{9}/);
+    expect(Number(/\nehr_scrub_progress_ratio (\S+)\n/.exec(metrics)?.[1])).toBeGreaterThanOrEqual(0);
     expect(metrics).toMatch(/\nehr_scrub_blocks_total [1-9]\d*\n/);
     expect(metrics).not.toContain(logs[0]?.origin);
   });

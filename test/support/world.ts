@@ -38,7 +38,7 @@ export function newUsername(prefix: string): string {
   return `${prefix}.${counter}`;
 }
 
-export async function login(app: TestApp, id: string, username: string, password = PASSWORD): Promise<Person> {
+export async function login(app: Pick<TestApp, 'anonymous'>, id: string, username: string, password = PASSWORD): Promise<Person> {
   const answer = await app.anonymous.post<{ accessToken: string; refreshToken: string; deviceToken: string }>('/auth/login', {
     username,
     password,

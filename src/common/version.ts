@@ -1,0 +1,2 @@
+/** Of this software, as in package.json. */
+export { version } from '../../package.json';
