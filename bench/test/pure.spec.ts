@@ -35,7 +35,7 @@ describe('statistics', () => {
   });
 
   test('growth: the median of the last tenth ÷ that of the first tenth, so that one disturbed step does not count', () => {
-    const steps = Array.from({ length: 30 }, (_, index) => (index < 15 ? 4 : 2));
+    const steps = Array.from({ length: 30 }, (_, index): number => (index < 15 ? 4 : 2));
     expect(lastToFirst(steps)).toBe(0.5);
     expect(lastToFirst(steps.with(0, 1000).with(29, 0.001))).toBe(0.5);
     expect(lastToFirst([10, 1, 5])).toBe(0.5);
