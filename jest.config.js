@@ -5,7 +5,7 @@ const { postgres, sqlite } = require('./tools/jest-projects.cjs');
 const found = findPostgres();
 
 /** Where the two databases differ most. All the others: `npm run test:postgres`. */
-const first = ['postgres/.*', 'integration/races'];
+const first = ['postgres/.*', 'integration/races', 'e2e/people-races'];
 
 /** Every suite on SQLite, and some on PostgreSQL if there is one. */
 module.exports = {
@@ -13,6 +13,6 @@ module.exports = {
   coverageProvider: 'v8',
   collectCoverageFrom: ['src/**/*.ts', '!src/main.ts', '!src/database/migrations/**'],
   reporters: ['default', ['<rootDir>/tools/closing-line.cjs', { PostgreSQL: found && describePostgres(found) }]],
-  testTimeout: 30_000,
+  testTimeout: 120_000, // of a machine that others use, too
   maxWorkers: 2,
 };

@@ -156,7 +156,7 @@ describe('whoever owns the database file erases a whole patient and lets the ser
       body,
       keyEventHash(body),
     );
-    const stolen = `SELECT ?, ?, ?, ?, (SELECT privateKey FROM author_key WHERE accountId = ? AND custody = 'server'), 1`;
+    const stolen = `SELECT ?, ?, ?, ?, (SELECT privateKey FROM author_key WHERE accountId = ? AND custody = 'server' LIMIT 1), 1`;
     db.prepare(`INSERT INTO author_key (kid, accountId, x, custody, privateKey, createdAt) ${stolen}`).run(
       kid,
       account,

@@ -126,7 +126,7 @@ it('nothing is found before anything is altered', async () => {
 });
 
 /** By the table itself: a key that is taken, a cell that may not be null; on PostgreSQL also another type, or more than fits. */
-const REFUSED = /constraint|invalid input syntax|is of type|invalid byte sequence|too long|out of range/i;
+const REFUSED = /constraint|invalid input syntax|is of type|invalid byte sequence|incorrect binary data|too long|out of range/i;
 
 it('SEC-78 SEC-80 each cell of each tagged table: altered, taken from another row, or emptied, it is found', async () => {
   let tried = 0;

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { KeyRing } from '../../src/crypto/key-ring.service';
 import { ErasedKeysService } from '../../src/erasure/erased-keys.service';
 import { erase } from '../support/erasures';
+import { onPostgres } from '../support/test-store';
 import { startTestApp, type TestApp } from '../support/test-app';
 import { addPatient, createWorld, sealedDiagnosis, type World } from '../support/world';
 
@@ -45,7 +46,6 @@ test('SEC-85 a process that was told nothing forgets the key of an erased patien
   await untilGone(() => key(other));
 }, 20_000);
 
-const onPostgres = process.env['TEST_POSTGRES'] === undefined ? test.skip : test;
 onPostgres(
   'SEC-85 where processes hear of each other, one that does not look forgets it too',
   async () => {

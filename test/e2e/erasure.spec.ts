@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { PurgeService } from '../../src/erasure/purge.service';
 import { readCertificate } from '../../src/ledger/core/erasure-certificate';
 import type { ChainVerdictResponse as Verdict } from '../../src/ledger/ledger.dto';
-import { approve, ask, erase, type Erasure, slicesOnDisk } from '../support/erasures';
+import { approve, ask, erase, type Erasure, slicesLeft, slicesOnDisk } from '../support/erasures';
 import { openRaw, rows } from '../support/raw-database';
 import { allRoutes, probeAll } from '../support/routes';
+import { onSqlite } from '../support/test-store';
 import { addPatient, createWorld, draftDiagnosis, login, type Person, sealedDiagnosis, type World } from '../support/world';
 
 let world: World;
@@ -84,12 +85,12 @@ describe('erasure of one record', () => {
       approvedBy: [world.hospitalA.id, world.founder.id],
       purgedAt: expect.any(String),
     });
-    expect(slicesOnDisk(world, secrets)).toBe(0);
-    expect(slicesOnDisk(world, [Buffer.from(CANARY)])).toBe(0);
+    expect(slicesLeft(world, secrets)).toBe(0);
+    expect(slicesLeft(world, [Buffer.from(CANARY)])).toBe(0);
     expect(await verify(patient.id)).toMatchObject({ verdict: 'ERASED', blocks: 4, findings: [] });
   });
 
-  test('SEC-85 while somebody reads an older state the bytes stay, which is said, and go later; a restart does that too', async () => {
+  onSqlite('SEC-85 while somebody reads an older state the bytes stay, which is said, and go later; a restart does that too', async () => {
     const secrets = blobs('SELECT ciphertext, recordKey FROM ledger_content WHERE recordId = ?', record);
     const reader = openRaw(world);
     reader.exec('BEGIN');
@@ -101,7 +102,7 @@ describe('erasure of one record', () => {
     reader.exec('COMMIT');
     reader.close();
     await world.app.get(PurgeService).onApplicationBootstrap();
-    expect(slicesOnDisk(world, secrets)).toBe(0);
+    expect(slicesLeft(world, secrets)).toBe(0);
     const list = await patient.api.get<{ items: Erasure[] }>('/patients/me/erasures');
     expect(list.body.items.at(-1)).toMatchObject({ id: done.id, purgedAt: expect.any(String) });
   });
@@ -187,7 +188,7 @@ describe('erasure of one record', () => {
     await erase(world, patient.id, answered.body.sealed.recordId);
     await erase(world, patient.id, draft.body.id);
     expect(kept()).toEqual([]);
-    expect(slicesOnDisk(world, secrets)).toBe(0);
+    expect(slicesLeft(world, secrets)).toBe(0);
     expect((await patient.api.get<{ items: unknown[] }>('/patients/me/questions')).body.items).toEqual([]);
   });
 
@@ -360,7 +361,7 @@ describe('erasure of a whole patient', () => {
     const { patient, secrets, before } = scene;
     expect(secrets.length).toBeGreaterThanOrEqual(25);
     expect(before).toBeGreaterThan(secrets.length);
-    expect(slicesOnDisk(world, secrets)).toBe(0);
+    expect(slicesLeft(world, secrets)).toBe(0);
     expect(blobs('SELECT nationalIdIndex FROM patient WHERE id = ?', patient.id)).toEqual([]);
     expect(blobs('SELECT wrapped FROM data_key WHERE subjectId = ?', patient.id)).toEqual([Buffer.alloc(64)]);
     const db = openRaw(world);

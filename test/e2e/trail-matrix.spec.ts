@@ -4,6 +4,7 @@ import { openRaw, type RawDatabase } from '../support/raw-database';
 import { RoleScene } from '../support/role-requests';
 import { CALLERS, ROLE_TABLE, type RoleRow } from '../support/role-table';
 import { rowCounts } from '../support/row-counts';
+import { onSqlite } from '../support/test-store';
 
 let scene: RoleScene;
 beforeAll(async () => {
@@ -130,7 +131,7 @@ describe('SEC-99 what cannot be put on the trail does not happen', () => {
     }
   });
 
-  test('SEC-99 a full disk refuses every write and every read of a chart, and nothing is lost', async () => {
+  onSqlite('SEC-99 a full disk refuses every write and every read of a chart, and nothing is lost', async () => {
     const { doctorA, patientA, foundations } = scene.world;
     const path = `/patients/${patientA.id}/diagnoses`;
     const body = { code: 'I10', display: 'Hypertension', note: 'x'.repeat(20_000) };

@@ -46,8 +46,9 @@ export class Walker {
   /** Rounds over all operations until the time is over; each round has a seed of its own. */
   async run(): Promise<WalkSummary> {
     const { seed, seconds, operation, path } = this.options;
-    const until = Date.now() + seconds * 1_000;
     const rows = ROLE_TABLE.filter(({ route }) => operation === undefined || route === operation);
+    await this.newScene(); // which is no part of the time
+    const until = Date.now() + seconds * 1_000;
     try {
       for (let round = 0; Date.now() < until && (path === undefined || round === 0); round += 1)
         for (const row of shuffled(rows, seed + round)) {
@@ -92,9 +93,13 @@ export class Walker {
       const who = this.person(row, {});
       if (who === undefined || (await who.api.get('/auth/me')).status === 200) return;
     }
-    const former = this.sceneUntil === 0 && this.summary.requests === 0 ? undefined : this.scene;
+    const former = this.scene;
+    await this.newScene();
+    await former.world.close();
+  }
+
+  private async newScene(): Promise<void> {
     this.scene = await RoleScene.create();
-    await former?.world.close();
     this.sceneUntil = Date.now() + SCENE_MS;
   }
 

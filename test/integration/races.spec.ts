@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { condition } from '../support/role-requests';
-import { addDoctor, createWorld, draftDiagnosis, newUsername, PASSWORD, type World } from '../support/world';
-import { select } from '../support/raw-database';
+import { addDoctor, createWorld, draftDiagnosis, newUsername, PASSWORD, type Person, type World } from '../support/world';
+import { openRaw, select } from '../support/raw-database';
 
 let world: World;
 beforeAll(async () => {
@@ -171,3 +171,46 @@ test('SEC-38 20 parallel approvals of one registration are one approval; 20 uses
   expect(uses.filter((answer) => answer.status === 200)).toHaveLength(1);
   expect(uses.filter((answer) => answer.status === 401)).toHaveLength(19);
 });
+
+test('SEC-90 SEC-91 of 120 parallel creates each second fails at its very end: what was acknowledged is there, of the others nobody ever sees a row', async () => {
+  const { doctorA, colleagueA, patientA } = world;
+  const db = openRaw(world);
+  const failing = `NEW.action = 'record.create' AND NEW.outcome = 'ok' AND NEW.actorId = '${colleagueA.id}'`;
+  db.exec(`CREATE TRIGGER failing BEFORE INSERT ON audit_event WHEN ${failing} BEGIN SELECT RAISE(ABORT, 'not on the trail'); END`);
+  const rowsOf = (doctor: Person) => select<{ id: string }>(world, 'SELECT id FROM record WHERE authorId = ?', doctor.id);
+  const tables = ['record', 'ledger_block', 'idempotency'];
+  const counts = async () => {
+    const found = tables.map((table) => select<{ n: number }>(world, `SELECT COUNT(*) AS n FROM "${table}"`));
+    return (await Promise.all(found)).map(([row]) => row?.n ?? -1);
+  };
+  const [before, mine, theirs] = [await counts(), await rowsOf(doctorA), await rowsOf(colleagueA)];
+  let [isOver, looks] = [false, 0];
+  const reader = (async () => {
+    for (; !isOver; looks += 1) {
+      expect(await rowsOf(colleagueA)).toEqual(theirs);
+      const list = await patientA.api.get<{ items: { authorId: string }[] }>('/patients/me/records?limit=100');
+      expect(list.status).toBe(200);
+    }
+  })();
+  const answers = await times(120, (index) => {
+    const headers = { 'idempotency-key': newUsername('reconciled-key') };
+    const body = { code: 'I10', display: 'Hypertension', note: `note ${index}` };
+    return (
+      [doctorA, colleagueA][index % 2]?.api.post<{ id: string }>(`/patients/${patientA.id}/diagnoses`, body, { headers }) ??
+      Promise.reject(new Error())
+    );
+  });
+  isOver = true;
+  await reader;
+  db.exec('DROP TRIGGER failing');
+  db.close();
+  expect(looks).toBeGreaterThan(0);
+  expect(new Set(answers.map(({ status }, index) => `${index % 2} ${status}`))).toEqual(new Set(['0 201', '1 500']));
+  const made = answers.filter(({ status }) => status === 201).map(({ body }) => body.id);
+  expect(new Set((await rowsOf(doctorA)).map(({ id }) => id))).toEqual(new Set([...mine.map(({ id }) => id), ...made]));
+  expect(await rowsOf(colleagueA)).toEqual(theirs);
+  const [records = 0, blocks, kept = 0] = before;
+  expect(await counts()).toEqual([records + 60, blocks, kept + 60]);
+  const traced = await select(world, `SELECT DISTINCT subjectId FROM audit_event WHERE action = 'record.create' AND outcome = 'ok'`);
+  expect(traced).toEqual(expect.arrayContaining(made.map((subjectId) => ({ subjectId }))));
+}, 60_000);
