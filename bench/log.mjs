@@ -77,29 +77,36 @@ async function growLog(ours, hospitalId, leaves) {
   await source.destroy();
 }
 
-/** Milliseconds to prove and check that the log grew from `size - OVERLAP` to `size`, read from the database as an auditor would; and to check one receipt's path. */
-async function incremental(ours, hospitalId, sizes, times) {
+/**
+ * Milliseconds to prove and check that a log grew by its last {@link OVERLAP} leaves, read from the database as an auditor would, without remembered tiles;
+ * of each hospital's log in turn. The tile at a log's edge is read leaf by leaf, so both logs are first filled to the same place of a tile.
+ */
+async function incremental(ours, hospitals, times) {
   const require = createRequire(`${ours.dist}/src/main.js`);
-  const source = await openStopped(ours, true);
   const { currentLog } = require(`${ours.dist}/src/tlog/log-store.js`);
   const { TreeReader } = require(`${ours.dist}/src/tlog/tree-reader.js`);
   const { verifyConsistency } = require(`${ours.dist}/src/ledger/core/tree.js`);
-  const { id } = await currentLog(source.manager, hospitalId);
-  const spent = new Map(sizes.map((size) => [size, []]));
+  let source = await openStopped(ours, true);
+  const sizes = [];
+  for (const hospitalId of hospitals) sizes.push((await currentLog(source.manager, hospitalId)).size);
+  await source.destroy();
+  for (const [index, hospitalId] of hospitals.entries()) await growLog(ours, hospitalId, Math.ceil(sizes[index] / TILE) * TILE + TILE / 2);
+  source = await openStopped(ours, true);
+  const logs = [];
+  for (const hospitalId of hospitals) logs.push({ ...(await currentLog(source.manager, hospitalId)), spent: [] });
   for (let index = 0; index < times; index += 1)
-    for (const size of sizes) {
-      // To many places: how much of a tile is filled there, and must be read leaf by leaf, would else decide.
-      const to = BigInt(size - ((index * 37) % TILE));
-      const from = to - BigInt(OVERLAP);
+    for (const { id, size, spent } of logs) {
+      const [from, to] = [BigInt(size - OVERLAP), BigInt(size)];
       const tree = new TreeReader(source.manager, id);
       const [before, after] = [await tree.root(from), await tree.root(to)];
       const started = performance.now();
       const proof = await new TreeReader(source.manager, id).consistency(from, to);
       if (!verifyConsistency(from, to, proof, before, after)) throw new Error('consistency');
-      spent.get(size).push(performance.now() - started);
+      spent.push(performance.now() - started);
     }
   await source.destroy();
-  return Object.fromEntries(sizes.map((size) => [size, median(spent.get(size))]));
+  const [small, large] = logs.map(({ size, spent }) => ({ leaves: size, ms: median(spent) }));
+  return { small, large, ratio: large.ms / small.ms };
 }
 
 /** Milliseconds to verify a bundle ÷ those of the signature checks in it (author, log), medians. */
@@ -139,7 +146,8 @@ async function secondHospital(ours) {
 }
 
 export async function measureLog({ dir, dist, quick, note }) {
-  const [long, small, large] = quick ? [20_000, 10_000, 100_000] : [100_000, 10_000, 1_000_000];
+  // 76,000 leaves are 40 tiles past a full one of the level above, as 10,000 are 39: of the partial tile there, as much is read.
+  const [long, small, large] = quick ? [20_000, 10_000, 76_000] : [100_000, 10_000, 1_000_000];
   const [rounds, seconds] = quick ? [4, 1] : [6, 2];
   const ours = await new OurServer(dir, dist).start();
   await ours.setUp(1);
@@ -203,7 +211,7 @@ export async function measureLog({ dir, dist, quick, note }) {
   await ours.stop();
   note('proofs');
   const bundles = bundleRatio(ours, bundle, policy, quick ? 200 : 1000);
-  const proofs = await incremental(ours, other.hospitalId, [small, large], quick ? 50 : 200);
+  const proofs = await incremental(ours, [ours.hospitalId, other.hospitalId], quick ? 100 : 300);
   load.stop();
   return {
     rounds: measured,
@@ -211,7 +219,7 @@ export async function measureLog({ dir, dist, quick, note }) {
     log: { leaves: [small, large], ratio: median(measured.map((round) => round.largeLog / round.base)) },
     logged: { p50: logged.p50, p99: logged.p99, intervalMs: 1000, ratio: logged.p95 / 1000, p95: logged.p95 },
     bundle: { ratio: bundles },
-    incremental: { ms: proofs, ratio: proofs[large] / proofs[small] },
+    incremental: proofs,
   };
 }
 
@@ -224,10 +232,15 @@ export function logRows({ chain, log, logged, bundle, incremental }) {
     row('', `sealing rate, log of ${large} ÷ ${small} leaves`, log.ratio, { goal: 0.8 }),
     row('P11', 'seal → logged, p95 ÷ checkpoint interval, 64 conn', logged.ratio, { goal: 1.5, stretch: 1.1, atMost: true }),
     row('P11', 'bundle verification ÷ the two raw signature checks in it', bundle.ratio, { goal: 5, stretch: 2, atMost: true }),
-    row('P11', `consistency proof over ${OVERLAP} leaves, log of ${large} ÷ ${small}`, incremental.ratio, {
-      goal: 1.2,
-      stretch: 1.1,
-      atMost: true,
-    }),
+    row(
+      'P11',
+      `consistency proof over ${OVERLAP} leaves, log of ${incremental.large.leaves} ÷ ${incremental.small.leaves}`,
+      incremental.ratio,
+      {
+        goal: 1.2,
+        stretch: 1.1,
+        atMost: true,
+      },
+    ),
   ];
 }

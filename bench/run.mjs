@@ -134,7 +134,13 @@ async function main() {
   if (options.render || options.report) say(`written: ${await writeDocument(RESULTS, join(ROOT, 'docs', 'performance.md'))}`);
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130));
+// A growth run goes on under nohup when its terminal is gone: there a handler would undo that the signal is ignored.
+const ends = process.argv.includes('--growth') ? ['SIGINT', 'SIGTERM'] : ['SIGINT', 'SIGTERM', 'SIGHUP'];
+for (const signal of ends)
+  process.on(signal, () => {
+    process.stderr.write(`\nended by ${signal}\n`);
+    process.exit(130);
+  });
 process.on('exit', endAll);
 main().then(
   () => process.exit(0),

@@ -37,11 +37,10 @@ export function pairOf(rounds, ours, floor, field) {
 }
 
 /**
- * How a run went on: the mean of the last tenth of its steps ÷ that of the first tenth; of fewer than ten steps, the last one ÷ the first.
+ * How a run went on: the median of the last tenth of its steps ÷ that of the first tenth; of fewer than twenty steps, the last one ÷ the first.
  * @param {readonly number[]} values in their order, at least one
  */
 export function lastToFirst(values) {
   const tenth = Math.max(1, Math.floor(values.length / 10));
-  const mean = (some) => some.reduce((sum, value) => sum + value, 0) / some.length;
-  return mean(values.slice(-tenth)) / mean(values.slice(0, tenth));
+  return median(values.slice(-tenth)) / median(values.slice(0, tenth));
 }

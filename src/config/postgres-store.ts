@@ -17,6 +17,8 @@ export interface PostgresStore {
   /** Connections of the writing pool and of the reading one. */
   readonly poolSize: number;
   readonly readPoolSize: number;
+  /** The schema of the tables; without one, the first of the role's own search path. */
+  readonly schema?: string;
 }
 
 const PARAMETERS = ['host', 'port', 'sslmode'];

@@ -86,6 +86,9 @@ function postgresQuery(runner: QueryRunner): Query {
         text,
         values: values ?? [],
       });
+      // To commit a transaction of which a statement failed is to roll it back, and PostgreSQL says so in the command's name only.
+      if (text === 'COMMIT' && answer.command !== 'COMMIT')
+        throw new Error('A statement failed in this transaction: nothing of it was stored');
       const raw = rawOf(answer);
       return structured ? resultOf(raw, answer.rows, answer.rowCount ?? undefined) : raw;
     } catch (error) {

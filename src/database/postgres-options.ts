@@ -10,7 +10,7 @@ const CONNECT_MS = 10_000;
 const LIMITS = {
   /** The longest, a page of a walk or of an import, takes a part of a second. */
   statement_timeout: 30_000,
-  /** For a lock of a row or a table, and for the lane of `PooledExecutor`. */
+  /** For a lock of a row or a table, and for those of units (`connections.ts`). */
   lock_timeout: 20_000,
   /** Between two statements of a unit. */
   idle_in_transaction_session_timeout: 30_000,
@@ -20,10 +20,14 @@ export const APPLICATION = 'bjwt-ehr';
 
 /** Options of both pools. The reading one refuses to write. */
 export function postgresOptions(
-  { host, port, user, password, database, tls, poolSize, readPoolSize }: PostgresStore,
+  { host, port, user, password, database, tls, poolSize, readPoolSize, schema }: PostgresStore,
   common: Pick<PostgresDataSourceOptions, 'entities' | 'migrations'>,
   readonly: boolean,
 ): PostgresDataSourceOptions {
+  const session = [
+    ...(readonly ? ['-c default_transaction_read_only=on'] : []),
+    ...(schema === undefined ? [] : [`-c search_path=${schema}`]),
+  ];
   return {
     ...common,
     type: 'postgres',
@@ -40,13 +44,14 @@ export function postgresOptions(
     installExtensions: false,
     connectTimeoutMS: CONNECT_MS,
     poolSize: readonly ? readPoolSize : poolSize,
-    extra: { keepAlive: true, ...LIMITS, ...(readonly && { options: '-c default_transaction_read_only=on' }) },
+    extra: { keepAlive: true, ...LIMITS, ...(session.length > 0 && { options: session.join(' ') }) },
   };
 }
 
 /** The same for migrations, which may take as long as they need. */
 export function withoutLimits(options: PostgresDataSourceOptions): PostgresDataSourceOptions {
-  return { ...options, applicationName: `${APPLICATION} migration`, poolSize: 2, extra: { keepAlive: true } };
+  const unlimited = Object.fromEntries(Object.keys(LIMITS).map((name) => [name, 0]));
+  return { ...options, applicationName: `${APPLICATION} migration`, poolSize: 2, extra: { ...(options.extra as object), ...unlimited } };
 }
 
 /** The same for a connection beside the pools. */

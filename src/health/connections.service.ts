@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { FastifyInstance } from 'fastify';
 import { Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { primary } from '../common/ipc';
 
 /** A quiet connection is left open so long after the end was announced: a request may be on its way, and should find somebody who answers it. */
 const LINGER_MS = 500;
@@ -28,9 +29,10 @@ export class ConnectionsService {
 
   /** Counts what happens on a server. More than `most` connections at once are closed unread. */
   watch(fastify: FastifyInstance, most: number): void {
-    // Not Node's own `maxConnections`: in a cluster it hands a surplus connection to the next process, and when all are full, round and round.
+    // In a cluster Node hands a connection beyond its own limit to the next process, and when all are full, round and round: there we close it.
+    if (!primary) fastify.server.maxConnections = most;
     fastify.server.on('connection', (socket: Socket) => {
-      if (this.open.size >= most) socket.destroy();
+      if (primary && this.open.size >= most) socket.destroy();
       else this.add(socket);
     });
     fastify.addHook('onRequest', ({ raw: { socket } }, reply, done) => {

@@ -82,9 +82,7 @@ class SchemaPlace implements RestorePlace {
     private readonly config: Config,
     postgres: PostgresStore,
   ) {
-    const { url } = postgres;
-    const path = `options=${encodeURIComponent(`-c search_path=${SCHEMA}`)}`;
-    this.aside = { ...config, postgres: { ...postgres, url: `${url}${url.includes('?') ? '&' : '?'}${path}` } };
+    this.aside = { ...config, postgres: { ...postgres, schema: SCHEMA } };
   }
 
   async assertEmpty(): Promise<void> {
@@ -110,9 +108,11 @@ class SchemaPlace implements RestorePlace {
         for (const { name } of await names('SELECT tablename AS "name" FROM pg_tables WHERE schemaname = $1'))
           await tx.query(`ALTER TABLE "${SCHEMA}"."${name}" SET SCHEMA "${target}"`);
         for (const { name } of await names(
-          'SELECT p.oid::regprocedure::text AS "name" FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $1',
-        ))
-          await tx.query(`ALTER FUNCTION ${name} SET SCHEMA "${target}"`);
+          'SELECT p.proname AS "name" FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $1',
+        )) {
+          await tx.query(`ALTER FUNCTION "${SCHEMA}"."${name}"() SET SCHEMA "${target}"`);
+          await tx.query(`ALTER FUNCTION "${target}"."${name}"() SET search_path = "${target}", pg_temp`); // it looks for its tables in one schema only
+        }
         await tx.query(`DROP SCHEMA "${SCHEMA}"`);
       }),
     );
