@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { KeyRing } from '../../src/crypto/key-ring.service';
 import { ErasedKeysService } from '../../src/erasure/erased-keys.service';
 import { erase } from '../support/erasures';
-import { onPostgres } from '../support/test-store';
+import { onPostgres } from '../support/each-store';
 import { startTestApp, type TestApp } from '../support/test-app';
 import { addPatient, createWorld, sealedDiagnosis, type World } from '../support/world';
 

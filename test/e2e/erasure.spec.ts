@@ -5,7 +5,7 @@ import type { ChainVerdictResponse as Verdict } from '../../src/ledger/ledger.dt
 import { approve, ask, erase, type Erasure, slicesLeft, slicesOnDisk } from '../support/erasures';
 import { openRaw, rows } from '../support/raw-database';
 import { allRoutes, probeAll } from '../support/routes';
-import { onSqlite } from '../support/test-store';
+import { onSqlite } from '../support/each-store';
 import { addPatient, createWorld, draftDiagnosis, login, type Person, sealedDiagnosis, type World } from '../support/world';
 
 let world: World;

@@ -4,7 +4,7 @@ import { openRaw, type RawDatabase } from '../support/raw-database';
 import { RoleScene } from '../support/role-requests';
 import { CALLERS, ROLE_TABLE, type RoleRow } from '../support/role-table';
 import { rowCounts } from '../support/row-counts';
-import { onSqlite } from '../support/test-store';
+import { onSqlite } from '../support/each-store';
 
 let scene: RoleScene;
 beforeAll(async () => {

@@ -10,3 +10,7 @@ export function onEachStore(suite: () => void): void {
     suite();
   });
 }
+
+/** In a suite that is run once on each: what SQLite alone does, and what PostgreSQL alone does. */
+export const onSqlite = process.env['TEST_POSTGRES'] === undefined ? test : test.skip;
+export const onPostgres = process.env['TEST_POSTGRES'] === undefined ? test.skip : test;

@@ -4,10 +4,6 @@ import { Client } from 'pg';
 /** Set by the global set-up of the PostgreSQL suites. */
 const ADMIN = 'TEST_POSTGRES';
 
-/** What SQLite alone does, and what PostgreSQL alone does. */
-export const onSqlite = process.env[ADMIN] === undefined ? test : test.skip;
-export const onPostgres = process.env[ADMIN] === undefined ? test.skip : test;
-
 /** Databases by data folder: an app that starts again on a folder finds its data again. */
 const names = new Map<string, string>();
 
