@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Answer } from './api-client';
 import { filesOf } from './database-files';
-import { openRaw } from './raw-database';
 import type { TestApp } from './test-app';
 import type { Person, World } from './world';
 
@@ -50,11 +49,9 @@ export function slicesOnDisk(app: TestApp, secrets: readonly Buffer[]): number {
 }
 
 /** The same after an erasure. VACUUM gives the room of dead rows free, and leaves their bytes there; the operator's VACUUM FULL writes the tables anew. */
-export function slicesLeft(app: TestApp, secrets: readonly Buffer[]): number {
-  if (app.foundations.config.postgres) {
-    const db = openRaw(app);
-    db.exec('VACUUM FULL');
-    db.close();
-  }
+export async function slicesLeft(app: TestApp, secrets: readonly Buffer[]): Promise<number> {
+  const { sources, config } = app.foundations;
+  const tables = sources.writer.entityMetadatas.map(({ tableName }) => `"${tableName}"`);
+  if (config.postgres) await sources.writer.query(`VACUUM FULL ${tables.join()}`);
   return slicesOnDisk(app, secrets);
 }
