@@ -37,7 +37,7 @@ export function postgresStore(env: Env, name: 'DATABASE_URL' | 'DATABASE_OWNER_U
   if (!/^postgres(ql)?:\/\//.test(url)) throw new ConfigError(name, 'must begin with postgres://');
   const { user, database, host, port, password } = parsed(name, url);
   if (!user || !database) throw new ConfigError(name, 'must name a user and a database: postgres://user@host/database');
-  const parameters = new URLSearchParams(/\?(.*)$/.exec(url)?.[1]);
+  const parameters = new URLSearchParams(url.split('?').slice(1).join('?'));
   const unknown = [...parameters.keys()].some((key) => !PARAMETERS.includes(key));
   if (unknown) throw new ConfigError(name, `knows no parameters but ${PARAMETERS.join(', ')}`);
   const modes = parameters.getAll('sslmode');

@@ -1,14 +1,17 @@
 import type { TraceSettings } from '../common/otlp';
 import { ConfigError, type Env, flag, list, oneOf, text } from './variables';
 
+/** A token of RFC 9110, section 5.6.2. */
+const NAME = /^[!#$%&'*+.^_`|~\w-]+$/;
+
 /** Pairs as OpenTelemetry writes them: `key=value,key=value`, percent-encoded. */
 function pairs(env: Env, name: string): Record<string, string> {
   try {
     return Object.fromEntries(
       list(env, name).map((item) => {
-        const [, key = '', value = ''] = /^([!#$%&'*+.^_`|~\w-]+)\s*=\s*(.*)$/.exec(item) ?? [];
-        if (key === '') throw new URIError();
-        return [key, decodeURIComponent(value)];
+        const [key = '', ...value] = item.split('=');
+        if (!NAME.test(key.trim()) || value.length === 0) throw new URIError();
+        return [key.trim(), decodeURIComponent(value.join('=').trim())];
       }),
     );
   } catch {
@@ -26,7 +29,7 @@ export function traceSettings(env: Env): TraceSettings | null {
   const ratio = env['OTEL_TRACES_SAMPLER_ARG'] ?? '1';
   if (!/^(0(\.\d{1,9})?|1(\.0{1,9})?)$/.test(ratio)) throw new ConfigError('OTEL_TRACES_SAMPLER_ARG', 'must be a number from 0 to 1');
   return {
-    url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
+    url: `${endpoint.endsWith('/') ? endpoint.slice(0, -1) : endpoint}/v1/traces`,
     headers: pairs(env, 'OTEL_EXPORTER_OTLP_HEADERS'),
     serviceName: text(env, 'OTEL_SERVICE_NAME', 'bjwt-ehr'),
     resource: pairs(env, 'OTEL_RESOURCE_ATTRIBUTES'),
