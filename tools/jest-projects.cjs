@@ -35,7 +35,6 @@ const SQLITE_ONLY = {
   'integration/purge': 'the write-ahead log of SQLite',
   'integration/verify-log': 'writes a log of 70,000 entries into a file of its own, to verify what it reads back',
   'integration/find-postgres': 'no database',
-  'integration/monitoring': 'no database',
   'integration/patterns': 'no database',
   'integration/supply-chain': 'no database',
 };
