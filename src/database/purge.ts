@@ -24,7 +24,7 @@ const VACUUM_MS = 3_600_000;
  * the main file has the old ones. The TRUNCATE checkpoint writes the new pages over the old ones and cuts the log to nothing.
  *
  * PostgreSQL: dead rows leave their table with VACUUM, as far as nobody reads an older state, and the log with its segments, which is the
- * operator's matter (`max_wal_size`, archives). What is left are bytes of values whose key was overwritten in the same way.
+ * operator's matter (`max_wal_size`, archives). Their bytes stay in the files until the room is used again: of values whose key is in no file any more.
  *
  * @param since when the last of the rows was deleted, ms
  * @returns whether all of it is done; a reader of an older state makes SQLite leave the log as it is, and on PostgreSQL before 17 a role that does not
@@ -44,6 +44,8 @@ async function vacuum({ manager }: QueryRunner, since: number): Promise<boolean>
   );
   if (may?.vacuum === true) {
     await manager.query(`VACUUM ${NAMES.join(', ')}`);
+    // VACUUM frees the room of dead rows and leaves their bytes there. Keys must be gone: these tables are small, and are written anew.
+    await manager.query('VACUUM FULL "data_key", "kek"');
     return true;
   }
   const [last] = await manager.query<{ done: boolean | null }[]>(

@@ -1,5 +1,6 @@
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'pg-connection-string';
 import type { Store } from '../../ormconfig';
 import type { Foundations } from '../../src/app.module';
 import { openRawFile, type RawDatabase, rows } from './raw-database';
@@ -11,7 +12,10 @@ let copies = 0;
 /** A copy of the database of a server that was stopped. It goes with the data folder, or with the PostgreSQL server. */
 export async function copyOf({ foundations: { config }, dir }: { foundations: Pick<Foundations, 'config'>; dir: string }): Promise<Store> {
   const { sqlitePath, postgres } = config;
-  if (postgres) return { sqlitePath, postgres: { ...postgres, url: await copyOfStore(postgres.url) } };
+  if (postgres) {
+    const url = await copyOfStore(postgres.url);
+    return { sqlitePath, postgres: { ...postgres, url, database: parse(url).database ?? '' } };
+  }
   copies += 1;
   const copy = join(dir, `copy-${copies}.sqlite`);
   copyFileSync(sqlitePath, copy);
