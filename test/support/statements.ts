@@ -2,8 +2,8 @@ import type Database from 'better-sqlite3';
 import { Client } from 'pg';
 import { sqliteDriver } from '../../src/database/sqlite-options';
 
-/** What the publisher of the logs looks at by itself, and what processes tell each other. */
-const BACKGROUND = /FROM "log" |pg_notify|pg_try_advisory_lock/;
+/** What is looked at each second (logs, erasures), and what processes tell each other. */
+const BACKGROUND = /FROM "log" |FROM "erasure" |pg_notify|pg_try_advisory_lock/;
 
 /** Every SQL statement that runs in this process while `work` does, on whatever connection, but those of the log's own background work. */
 export async function statementsOf(work: () => Promise<void>): Promise<string[]> {
