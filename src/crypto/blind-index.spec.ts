@@ -28,6 +28,7 @@ describe('blind index', () => {
   it.each([
     ['Jane', ' jANE\t'],
     ['STRASSE', 'straße'],
+    ['STRAẞE', 'straße'],
     ['ΟΔΟΣ', 'οδοσ'],
     ['ﬁona', 'FIONA'],
     ['ＪＡＮＥ', 'jane'],

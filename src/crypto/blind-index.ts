@@ -1,6 +1,7 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
+import { foldCase } from '../common/fold-case';
 import { assertContext, hkdfSha256, isWellFormed, lengthPrefixed } from './bytes';
 import { CryptoError } from './crypto-error';
 import { KEY_BYTES } from './data-key';
@@ -20,13 +21,9 @@ export const BLIND_INDEX_BYTES = 16;
 /** Of a truncated index. */
 export const MAX_INDEX_BITS = 16;
 
-/**
- * Two values with the same result are one identifier: NFKC, trimmed, case folded, NFKC again (folding may decompose).
- * JavaScript has no Unicode case folding; upper-casing and then lower-casing comes closest: 'ß' and 'SS', 'ς' and 'σ' become equal as in full
- * folding. It merges a little more than Unicode's C+F folding does (dotless 'ı' and 'i'), the safe direction for unique names.
- */
+/** Two values with the same result are one identifier: NFKC, trimmed, case folded, NFKC again. */
 export function normaliseIdentifier(value: string): string {
-  return value.normalize('NFKC').trim().toUpperCase().toLowerCase().normalize('NFKC');
+  return foldCase(value.normalize('NFKC').trim()).normalize('NFKC');
 }
 
 /**

@@ -1,3 +1,5 @@
+import { foldCase } from '../common/fold-case';
+
 /** Letters that Unicode does not decompose, as those write them who have no key for them. */
 const PLAIN: Readonly<Record<string, string>> = { æ: 'ae', œ: 'oe', ø: 'o', đ: 'd', ð: 'd', ł: 'l', þ: 'th', ħ: 'h', ŋ: 'n', ŧ: 't' };
 const YEAR = /^(?:18|19|20)\d\d$/;
@@ -9,14 +11,11 @@ export interface NameQuery {
 }
 
 /**
- * The words of a name as people look for them: case, accents and the Turkish dots are gone (upper-casing turns 'ı' into 'I' and 'ß' into 'SS'), an apostrophe
+ * The words of a name as people look for them: case, accents and the Turkish dots are gone ('ß' is 'ss'), an apostrophe
  * joins, everything else that is neither letter nor digit separates. Each word once, in the order of the name.
  */
 export function nameWords(name: string): string[] {
-  const plain = name
-    .normalize('NFKD')
-    .toUpperCase()
-    .toLowerCase()
+  const plain = foldCase(name.normalize('NFKD'))
     .normalize('NFKD')
     .replace(/[\p{M}'’ʼ`]/gu, '')
     .replace(/[æœøđðłþħŋŧ]/g, (letter) => PLAIN[letter] ?? letter);
