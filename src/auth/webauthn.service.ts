@@ -1,6 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { verifyAuthenticationResponse, verifyRegistrationResponse } from '@simplewebauthn/server';
-import { decodeAttestationObject } from '@simplewebauthn/server/helpers';
 import { CONFIG, type Config } from '../config/config';
 import type { AddKeyDto, AssertionDto, KeyCreationOptions, KeyReference, KeyRequestOptions } from './factor.dto';
 
@@ -51,6 +49,7 @@ export class WebauthnService {
 
   /** The key that was made for this challenge; null when anything is off. */
   async register(challenge: Buffer, { id, clientDataJSON, attestationObject }: AddKeyDto): Promise<RegisteredKey | null> {
+    const { verifyRegistrationResponse, decodeAttestationObject } = await library();
     try {
       // Certificates of makers were not asked for. The library would follow the addresses in them: a way to let the server call others.
       const statement = decodeAttestationObject(new Uint8Array(Buffer.from(attestationObject, 'base64url'))).get('attStmt');
@@ -71,6 +70,7 @@ export class WebauthnService {
   /** The key's new signature counter, when it signed this challenge; null when anything is off, also a counter that went back (a copied key). */
   async assert(challenge: Buffer, key: RegisteredKey, dto: AssertionDto): Promise<number | null> {
     const { id, clientDataJSON, authenticatorData, signature } = dto;
+    const { verifyAuthenticationResponse } = await library();
     try {
       const { verified, authenticationInfo } = await verifyAuthenticationResponse({
         response: {
@@ -101,4 +101,13 @@ export class WebauthnService {
 
 function reference(credentialId: Buffer): KeyReference {
   return { id: credentialId.toString('base64url'), type: 'public-key' };
+}
+
+/** Loaded when the first security key is used, not at the start: its readers of certificates are many. */
+async function library() {
+  const [server, { decodeAttestationObject }] = await Promise.all([
+    import('@simplewebauthn/server'),
+    import('@simplewebauthn/server/helpers'),
+  ]);
+  return { ...server, decodeAttestationObject };
 }

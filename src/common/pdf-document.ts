@@ -1,4 +1,3 @@
-import PDFDocument from 'pdfkit';
 import { Atom, EMOJI, PrintFont, SPACE, letters, mirrored, paragraphs } from './pdf-fonts';
 import { PRINTS, Pace } from './pdf-pace';
 import { drawQr, QR_MODULE, type QrModules, qrModules, QR_SIZE } from './pdf-qr';
@@ -51,6 +50,7 @@ export const renderPdf = (document: PrintDocument): Promise<Buffer> => PRINTS.ru
 
 async function render(document: PrintDocument): Promise<Buffer> {
   const language = /^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$/.test(document.language ?? '') ? document.language : undefined;
+  const { default: PDFDocument } = await import('pdfkit'); // large, so not loaded at the start
   const pdf = new PDFDocument({
     size: 'A4',
     margin: 0,
@@ -71,8 +71,8 @@ async function render(document: PrintDocument): Promise<Buffer> {
   if (document.subtitle) printer.flow(document.subtitle, { size: 10.5, color: GREY });
   printer.rule(ACCENT);
   for (const section of document.sections) await printer.section(section);
-  if (document.seal) printer.seal(document.seal.label, document.seal.text);
-  if (document.receipt) printer.receipt(document.receipt);
+  if (document.seal) await printer.seal(document.seal.label, document.seal.text);
+  if (document.receipt) await printer.receipt(document.receipt);
   await printer.frame(document);
   pdf.end();
   return finished;
@@ -163,13 +163,13 @@ class Printer {
   }
 
   /** The label, the QR code at the left (ISO/IEC 18004, level M, 35 mm) and the text at its right; a text too long for the code stands alone. */
-  seal(label: string, text: string): void {
-    this.beside(label, text, qrModules(text), QR_SIZE);
+  async seal(label: string, text: string): Promise<void> {
+    this.beside(label, text, await qrModules(text), QR_SIZE);
   }
 
   /** The same with a code of its own content, level L, so large that a telephone reads it. */
-  receipt({ label, text, code }: NonNullable<PrintDocument['receipt']>): void {
-    const modules = qrModules(code, 'L');
+  async receipt({ label, text, code }: NonNullable<PrintDocument['receipt']>): Promise<void> {
+    const modules = await qrModules(code, 'L');
     if (modules) this.beside(label, text, modules, Math.max(QR_SIZE, modules.size * QR_MODULE));
   }
 

@@ -1,5 +1,3 @@
-import { create as createQrCode } from 'qrcode';
-
 /** The modules of a QR code (ISO/IEC 18004): `size` a side, row by row, 1 is dark. */
 export interface QrModules {
   readonly size: number;
@@ -12,9 +10,10 @@ export const QR_SIZE = (35 / 25.4) * 72;
 export const QR_MODULE = (0.5 / 25.4) * 72;
 
 /** The code of a text; undefined when it is longer than the largest symbol, or empty. */
-export function qrModules(text: string, errorCorrectionLevel: 'L' | 'M' = 'M'): QrModules | undefined {
+export async function qrModules(text: string, errorCorrectionLevel: 'L' | 'M' = 'M'): Promise<QrModules | undefined> {
+  const { create } = await import('qrcode');
   try {
-    return createQrCode(text, { errorCorrectionLevel }).modules;
+    return create(text, { errorCorrectionLevel }).modules;
   } catch {
     return undefined;
   }

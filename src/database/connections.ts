@@ -38,7 +38,7 @@ export class OneConnection implements Connections {
   }
 }
 
-/** PostgreSQL: any of a pool, with the lock that units share or have alone (`units-beside.ts`). */
+/** PostgreSQL: any of a pool, with the lock that units share or have alone (`beside.ts`). */
 export class PooledConnections implements Connections {
   constructor(private readonly source: DataSource) {}
 

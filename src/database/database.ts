@@ -1,9 +1,9 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
-import { OneConnection, PooledConnections } from './connections';
 import { primary } from '../common/ipc';
 import { currentSpan } from '../common/tracing';
 import { ClusterPeers } from './cluster-peers';
+import { OneConnection, PooledConnections } from './connections';
 import type { Executor, UnitWatch, Work } from './executor';
 import { NoPeers, type Peers, PostgresPeers } from './peers';
 import { PooledExecutor } from './pooled-executor';

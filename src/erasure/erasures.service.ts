@@ -13,7 +13,7 @@ import { checkedRows, insertRow, selectRows, updateRow } from '../database/rows'
 import type { ErasureCertificate } from '../ledger/core/erasure-certificate';
 import { VerificationService } from '../ledger/verification.service';
 import { RecordErasureService } from '../record/record-erasure.service';
-import { recordTarget } from '../record/records.service';
+import { FoundRecord } from '../record/records.service';
 import { ErasingService } from './erasing.service';
 import type { ErasureDto, ErasureQuery, ErasureResponse } from './erasure.dto';
 import { ErasureEntity } from './erasure.entity';
@@ -224,7 +224,7 @@ export class ErasuresService implements OnModuleInit {
 /** A record of this very patient. */
 function recordOf(patientId: string, recordId: string): (manager: EntityManager) => Promise<Target | null> {
   return async (manager) => {
-    const target = await recordTarget(recordId)(manager);
+    const target = await new FoundRecord(recordId).target(manager);
     return target?.patientId === patientId ? target : null;
   };
 }

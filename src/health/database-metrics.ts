@@ -25,7 +25,11 @@ export class DatabaseMetrics {
       buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.2, 1],
       registers: [registry],
     });
-    const repeats = counter(registry, 'ehr_unit_repeats_total', 'Times that a unit of work ran again, as after a serialisation failure');
+    const repeats = counter(
+      registry,
+      'ehr_unit_repeats_total',
+      'Times that a unit of work ran again: it met another one, or has to run alone',
+    );
     const rejected = counter(registry, 'ehr_rejected_rows_total', 'Rows that this server did not write so, each counted once; 0 is good');
     this.connections = new Gauge({
       name: 'ehr_database_connections',

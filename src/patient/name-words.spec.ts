@@ -1,3 +1,4 @@
+import { cpuNow } from '../../test/support/cpu-time';
 import { fitsNameQuery, nameWords, readNameQuery } from './name-words';
 
 test.each([
@@ -50,7 +51,7 @@ test('a query fits when the name has all its words, whole, and the year is that 
 });
 
 test('SEC-73 a long text without a word costs nothing', () => {
-  const start = performance.now();
+  const start = cpuNow();
   for (const text of ['-'.repeat(50_000), "a'".repeat(25_000), 'é'.repeat(50_000), ' 1984'.repeat(10_000)]) nameWords(text);
-  expect(performance.now() - start).toBeLessThan(500);
+  expect(cpuNow() - start).toBeLessThan(500);
 });

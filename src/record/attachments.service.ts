@@ -12,8 +12,8 @@ import { KeyRing } from '../crypto/key-ring.service';
 import type { Vault } from '../crypto/vault';
 import { Database } from '../database/database';
 import type { AttachmentResponse } from './record.dto';
-import { AttachmentChunkEntity, AttachmentEntity } from './record.entity';
-import { RecordsService, recordTarget } from './records.service';
+import { AttachmentChunkEntity, AttachmentEntity, type RecordEntity } from './record.entity';
+import { FoundRecord, RecordsService } from './records.service';
 import { sealedFiles } from './resources';
 
 const CHUNK_BYTES = 256 * 1024;
@@ -69,8 +69,9 @@ export class AttachmentsService implements OnApplicationBootstrap {
   }
 
   list(actor: Actor, recordId: string): Promise<AttachmentResponse[]> {
-    return this.access.read(actor, 'attachment.read', recordTarget(recordId), async (manager, grant) => {
-      const files = await this.files(manager, grant, recordId);
+    const record = new FoundRecord(recordId);
+    return this.access.read(actor, 'attachment.read', record.target, async (manager, grant) => {
+      const files = await this.files(manager, grant, record.row);
       grant.note({ ids: files.map((file) => file.id) });
       return files;
     });
@@ -78,8 +79,9 @@ export class AttachmentsService implements OnApplicationBootstrap {
 
   /** The file, piece by piece; a piece that was altered or moved in the database ends the stream with an error. */
   open(actor: Actor, recordId: string, id: string): Promise<Download> {
-    return this.access.read(actor, 'attachment.read', recordTarget(recordId), async (manager, grant) => {
-      const file = (await this.files(manager, grant, recordId)).find((item) => item.id === id);
+    const record = new FoundRecord(recordId);
+    return this.access.read(actor, 'attachment.read', record.target, async (manager, grant) => {
+      const file = (await this.files(manager, grant, record.row)).find((item) => item.id === id);
       if (!file) throw notFound();
       const vault = await this.keyRing.vault(manager, grant.subject);
       grant.note({ subjectId: id });
@@ -88,11 +90,10 @@ export class AttachmentsService implements OnApplicationBootstrap {
   }
 
   /** The files of a record. Of a sealed one, those that the seal covers and no others: a row that was moved there later is not one of them. */
-  private async files(manager: EntityManager, grant: Grant, recordId: string): Promise<AttachmentResponse[]> {
+  private async files(manager: EntityManager, grant: Grant, record: RecordEntity): Promise<AttachmentResponse[]> {
     const rows = await manager
       .getRepository(AttachmentEntity)
-      .find({ where: { recordId, completedAt: Not(IsNull()) }, order: { id: 'ASC' } });
-    const record = await this.records.find(manager, recordId);
+      .find({ where: { recordId: record.id, completedAt: Not(IsNull()) }, order: { id: 'ASC' } });
     const vault = await this.keyRing.vault(manager, grant.subject);
     if (record.status === 'draft') return rows.map((row) => toResponse(row, vault));
     return sealedFiles(await this.records.sealedContent(manager, grant, record)).map((file) => {
@@ -103,8 +104,9 @@ export class AttachmentsService implements OnApplicationBootstrap {
   }
 
   private begin(actor: Actor, recordId: string, upload: Upload): Promise<{ id: string; vault: Vault }> {
-    return this.access.prepare(actor, 'attachment.add', recordTarget(recordId), async (tx, grant) => {
-      await this.records.draft(tx, recordId, null);
+    const record = new FoundRecord(recordId);
+    return this.access.prepare(actor, 'attachment.add', record.target, async (tx, grant) => {
+      record.draft();
       if ((await tx.getRepository(AttachmentEntity).countBy({ recordId })) >= MAX_FILES)
         throw new ApiError('conflict', `A record has at most ${MAX_FILES} files`);
       const now = this.clock.now();
@@ -155,8 +157,9 @@ export class AttachmentsService implements OnApplicationBootstrap {
     done: { size: number; sha256: Buffer },
     upload: Upload,
   ): Promise<AttachmentResponse> {
-    return this.access.change(actor, 'attachment.add', recordTarget(recordId), async (tx, grant) => {
-      await this.records.draft(tx, recordId, null);
+    const record = new FoundRecord(recordId);
+    return this.access.change(actor, 'attachment.add', record.target, async (tx, grant) => {
+      record.draft();
       const completedAt = this.clock.now();
       await tx.getRepository(AttachmentEntity).update({ id }, { ...done, completedAt });
       const { createdAt } = await tx.getRepository(AttachmentEntity).findOneByOrFail({ id });

@@ -1,10 +1,11 @@
+import { cpuNow } from '../../test/support/cpu-time';
 import { MAX_RESOURCE_ISSUES, validateResource } from './fhir-validation';
 
 const base = { resourceType: 'Observation', status: 'final', code: { text: 'x' } };
 const observation = (component: object[]): object => ({ ...base, component });
 const timed = (value: unknown): [issues: number, ms: number] => {
-  const start = performance.now();
-  return [validateResource(value).length, performance.now() - start];
+  const start = cpuNow();
+  return [validateResource(value).length, cpuNow() - start];
 };
 const many = <T>(count: number, item: T): T[] => Array.from({ length: count }, () => item);
 
@@ -43,9 +44,9 @@ describe('the size of a resource', () => {
       { ...base, note: many(2_000_000, 0) },
       { ...base, contained: many(7000, { resourceType: 'Patient', id: 'p' }) },
     ]) {
-      const start = performance.now();
+      const start = cpuNow();
       expect(validateResource(value)).toEqual([{ path: '', code: 'structure', message: 'A resource has at most 10000 values.' }]);
-      expect(performance.now() - start).toBeLessThan(500);
+      expect(cpuNow() - start).toBeLessThan(500);
     }
   });
 

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { cpuNow } from '../../test/support/cpu-time';
 import { CLINICAL_TYPES, MAX_RESOURCE_ISSUES, isClinicalType, isResourceType, validateResource } from './fhir-validation';
 import { narrativeFault } from './narrative';
 
@@ -130,13 +131,13 @@ describe('validateResource', () => {
   });
 
   it('ATTACK patterns: long text does not make a pattern explode', () => {
-    const start = performance.now();
+    const start = cpuNow();
     for (const text of [`${'AAAA   '.repeat(5000)}!`, `${'a '.repeat(20_000)}!`, '<div '.repeat(8000), `<div${' a="b"'.repeat(8000)}`]) {
       validateResource({ ...observation({ id: text, language: text, valueString: text }), text: { status: 'generated', div: text } });
       validateResource({ resourceType: 'Binary', contentType: text, data: text });
       narrativeFault(`<div>${text}`);
     }
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(cpuNow() - start).toBeLessThan(2000);
   });
 
   it('knows every clinical type', () => {

@@ -37,11 +37,15 @@ export class FoundRecord {
     if (!this.found) throw notFound();
     return this.found;
   }
-}
 
-/** The record that an act is about, as the decision wants it. */
-export function recordTarget(id: string): FoundRecord['target'] {
-  return new FoundRecord(id).target;
+  /** The row of a draft, in the version that the caller saw if there is one. @throws ApiError `record_sealed`, `erased`, `version_stale` */
+  draft(version: number | null = null): RecordEntity {
+    const { row } = this;
+    if (row.status === 'sealed') throw sealedError(row.id);
+    if (row.status === 'erased') throw new ApiError('erased');
+    if (version !== null && row.version !== version) throw new ApiError('version_stale');
+    return row;
+  }
 }
 
 /** A draft's text is bound to its version: an earlier text put back into the row does not open. */
@@ -143,8 +147,9 @@ export class RecordsService implements OnModuleInit {
 
   /** Replaces the text of a draft against the version that the author saw (R14). */
   update(actor: Actor, id: string, version: number, text: string): Promise<RecordResponse> {
-    return this.access.change(actor, 'record.update', recordTarget(id), async (tx, grant) => {
-      const row = await this.draft(tx, id, version);
+    const record = new FoundRecord(id);
+    return this.access.change(actor, 'record.update', record.target, async (tx, grant) => {
+      const row = record.draft(version);
       const kind = assertResource(JSON.parse(text), row.patientId, CLINICAL_TYPES);
       const vault = await this.keyRing.vault(tx, grant.subject);
       const changes = {
@@ -160,23 +165,15 @@ export class RecordsService implements OnModuleInit {
   }
 
   remove(actor: Actor, id: string, version: number): Promise<void> {
-    return this.access.change(actor, 'record.delete', recordTarget(id), async (tx, grant) => {
-      const row = await this.draft(tx, id, version);
+    const record = new FoundRecord(id);
+    return this.access.change(actor, 'record.delete', record.target, async (tx, grant) => {
+      const row = record.draft(version);
       const files = await tx.getRepository(AttachmentEntity).findBy({ recordId: id });
       if (files.length > 0) await tx.getRepository(AttachmentChunkEntity).delete({ attachmentId: In(files.map((file) => file.id)) });
       await tx.getRepository(AttachmentEntity).delete({ recordId: id });
       await tx.getRepository(RecordEntity).delete({ id });
       grant.note({ kind: row.kind });
     });
-  }
-
-  /** The draft in the version that the caller saw; says why not otherwise. */
-  async draft(tx: EntityManager, id: string, version: number | null): Promise<RecordEntity> {
-    const row = await this.find(tx, id);
-    if (row.status === 'sealed') throw sealedError(id);
-    if (row.status === 'erased') throw new ApiError('erased');
-    if (version !== null && row.version !== version) throw new ApiError('version_stale');
-    return row;
   }
 
   async draftText(manager: EntityManager, grant: Grant, row: RecordEntity): Promise<string> {

@@ -17,7 +17,7 @@ import type { Proven } from '../tlog/tlog.service';
 import { CLINICAL_TYPES } from './fhir-validation';
 import type { AttestationResponse, CorrectionDto, SealedPlace, SealResponse, SignedCorrectionDto } from './record.dto';
 import { AttachmentEntity, RecordEntity } from './record.entity';
-import { FoundRecord, RecordsService, recordTarget, sealedError } from './records.service';
+import { FoundRecord, RecordsService, sealedError } from './records.service';
 import { amendmentText, assertResource, attachmentExtension } from './resources';
 
 /** A finished record that goes straight to the ledger: imported, or answered. */
@@ -80,10 +80,10 @@ export class SealingService {
 
   /** What the author of a draft signs who holds the own key: `seal` takes the signature within ten minutes, as long as the draft stays as it is. */
   prepare(actor: Actor, id: string): Promise<AttestationResponse> {
-    return this.access.change(actor, 'record.attest', recordTarget(id), async (tx, grant) => {
-      const row = await this.records.draft(tx, id, null);
-      return toBeSigned(await this.ledger.prepare(tx, grant, await this.finished(tx, grant, row)));
-    });
+    const record = new FoundRecord(id);
+    return this.access.change(actor, 'record.attest', record.target, async (tx, grant) =>
+      toBeSigned(await this.ledger.prepare(tx, grant, await this.finished(tx, grant, record.draft()))),
+    );
   }
 
   /** Adds to, corrects or retracts a sealed record by a new sealed record that refers to it. `resourceText` is the exact text that was sent. */
@@ -92,8 +92,9 @@ export class SealingService {
     const { attestation } = dto;
     const recordId = attestation === undefined ? newId(this.clock.now()) : recordIdIn(attestation);
     this.proofs.assertOffered(wait);
-    const correction = await this.access.change(actor, 'record.correct', recordTarget(id), async (tx, grant) => {
-      const { kind, seal } = await this.amendment(tx, id, dto, resourceText, recordId);
+    const original = new FoundRecord(id);
+    const correction = await this.access.change(actor, 'record.correct', original.target, async (tx, grant) => {
+      const { kind, seal } = amendment(original.row, dto, resourceText, recordId);
       const block = await this.ledger.seal(tx, grant, { ...seal, ...(attestation !== undefined && { attestation }) });
       await this.insertSealed(tx, grant, { id: recordId, kind, amends: id, amendment: dto.kind }, block);
       grant.note({ kind, subjectId: recordId });
@@ -105,28 +106,11 @@ export class SealingService {
   /** What the author of a correction signs who holds the own key: `correct` takes the signature within ten minutes, with the same correction. */
   prepareCorrection(actor: Actor, id: string, dto: CorrectionDto, resourceText: string | undefined): Promise<AttestationResponse> {
     assertComplete(dto, resourceText);
-    return this.access.change(actor, 'record.attest', recordTarget(id), async (tx, grant) => {
-      const { seal } = await this.amendment(tx, id, dto, resourceText, newId(this.clock.now()));
+    const original = new FoundRecord(id);
+    return this.access.change(actor, 'record.attest', original.target, async (tx, grant) => {
+      const { seal } = amendment(original.row, dto, resourceText, newId(this.clock.now()));
       return toBeSigned(await this.ledger.prepare(tx, grant, seal));
     });
-  }
-
-  /** A correction as it is sealed, under the id that its record will have. */
-  private async amendment(
-    tx: EntityManager,
-    id: string,
-    dto: CorrectionDto,
-    resourceText: string | undefined,
-    recordId: string,
-  ): Promise<{ kind: string; seal: SealInput }> {
-    const original = await this.records.find(tx, id);
-    if (original.status === 'erased') throw new ApiError('erased');
-    if (original.status !== 'sealed' || original.blockHash === null) throw new ApiError('conflict', 'A draft is changed, not corrected');
-    const kind = resourceText === undefined ? original.kind : assertResource(JSON.parse(resourceText), original.patientId, CLINICAL_TYPES);
-    const { kind: amendment, reason } = dto;
-    const text = amendmentText({ kind: amendment, amends: id, blockHash: original.blockHash, reason, resource: resourceText ?? null });
-    const refHash = Buffer.from(original.blockHash, 'hex');
-    return { kind, seal: { kind: 'amendment', recordId, version: 1, payload: Buffer.from(text, 'utf8'), refHash } };
   }
 
   /** Seals finished records one after another in the caller's transaction: all of them, or none. */
@@ -217,6 +201,23 @@ function isPlace(value: unknown): value is SealedPlace {
   const member = (name: string): unknown => (typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined);
   const texts = ['recordId', 'chainId', 'blockHash', 'sealedAt'].map((name) => typeof member(name));
   return typeof member('height') === 'number' && texts.every((type) => type === 'string');
+}
+
+/** A correction of this record as it is sealed, under the id that its own record will have. */
+function amendment(
+  original: RecordEntity,
+  { kind, reason }: CorrectionDto,
+  resourceText: string | undefined,
+  recordId: string,
+): { kind: string; seal: SealInput } {
+  const { id, status, blockHash } = original;
+  if (status === 'erased') throw new ApiError('erased');
+  if (status !== 'sealed' || blockHash === null) throw new ApiError('conflict', 'A draft is changed, not corrected');
+  const text = amendmentText({ kind, amends: id, blockHash, reason, resource: resourceText ?? null });
+  return {
+    kind: resourceText === undefined ? original.kind : assertResource(JSON.parse(resourceText), original.patientId, CLINICAL_TYPES),
+    seal: { kind: 'amendment', recordId, version: 1, payload: Buffer.from(text, 'utf8'), refHash: Buffer.from(blockHash, 'hex') },
+  };
 }
 
 function toPlace(block: SealedBlock): SealedPlace {

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { readConfig } from '../config/config';
 import { auditData, linesOf, linesOfLog, rowLinesOf, trailLinesOf } from './audit-data';
 import { isWhole, verdictLine } from './audit-verdict';
+import { runProgram, say, tellUsage, UsageError } from './program';
 import { ProgressBar } from './progress-bar';
 
 const USAGE = `Verifies a whole data folder and says whether anything sealed was changed, and where: every chain, every log with its checkpoints, and the trail of accesses.
@@ -21,10 +22,6 @@ Exit code: 0 everything is VALID (or lawfully ERASED), 1 something is not, 2 not
 `;
 const MAX_THREADS = 64;
 
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
 function readArguments() {
   const { values } = parseArgs({
     options: {
@@ -40,7 +37,7 @@ function readArguments() {
   });
   const threads = values.threads === undefined ? undefined : Number(values.threads);
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 0 && threads <= MAX_THREADS))
-    throw new Error(`--threads needs a number from 0 to ${MAX_THREADS}`);
+    throw new UsageError(`--threads needs a number from 0 to ${MAX_THREADS}`);
   return {
     json: values.json,
     help: values.help,
@@ -57,10 +54,7 @@ function readArguments() {
 
 async function main(): Promise<number> {
   const { json, help, options } = readArguments();
-  if (help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
+  if (help) return tellUsage(USAGE, true);
   let bar = new ProgressBar(process.stderr, 0);
   const print = (lines: readonly string[]) => {
     bar.end();
@@ -84,10 +78,4 @@ async function main(): Promise<number> {
   return isWhole(summary) ? 0 : 1;
 }
 
-main().then(
-  (code) => (process.exitCode = code),
-  (error: unknown) => {
-    process.stderr.write(`The audit did not finish: ${error instanceof Error ? error.message : 'unknown error'}\n`);
-    process.exitCode = 2;
-  },
-);
+runProgram(main, { words: 'The audit did not finish: ', code: 2 });

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { readConfig } from '../config/config';
 import { makeBackup, makeBackupKey, type MadeBackup } from './backup-operator';
 import { listErasures } from './erasure-list';
+import { runProgram, say, tellUsage } from './program';
 import { count } from './progress-bar';
 
 const USAGE = `Makes an encrypted backup of all data, of one moment; the server may be running. Set the environment as for the server.
@@ -18,17 +19,6 @@ docs/backup.md says how often, where to keep what, and how to restore (npm run r
 Exit code: 0 done, 1 refused, 2 the command line is wrong.
 `;
 
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
-function parse() {
-  return parseArgs({
-    allowPositionals: true,
-    options: { to: { type: 'string' }, key: { type: 'string' }, help: { type: 'boolean' } },
-  });
-}
-
 /** The checkpoints are what to hold against the restored state, or against what a witness shows. */
 function tell({ path, bytes, sha256, manifest, closing }: MadeBackup): void {
   const rows = Object.values(closing.rows).reduce((sum, some) => sum + some, 0);
@@ -41,15 +31,12 @@ function tell({ path, bytes, sha256, manifest, closing }: MadeBackup): void {
 }
 
 async function main(): Promise<number> {
-  let read: ReturnType<typeof parse>;
-  try {
-    read = parse();
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : 'unknown error'}\n`);
-    return 2;
-  }
-  const { to, key, help } = read.values;
-  const words = read.positionals.join(' ');
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { to: { type: 'string' }, key: { type: 'string' }, help: { type: 'boolean' } },
+  });
+  const { to, key, help } = values;
+  const words = positionals.join(' ');
   if (!help && to !== undefined && key === undefined && words === 'new-key') {
     const path = makeBackupKey(readConfig(), to);
     say(`${path} opens backups: keep it off this machine, two copies in two places. Without it no backup opens.`);
@@ -65,14 +52,7 @@ async function main(): Promise<number> {
     tell(await makeBackup(readConfig(), to, key));
     return 0;
   }
-  process.stdout.write(USAGE);
-  return help ? 0 : 2;
+  return tellUsage(USAGE, help);
 }
 
-main().then(
-  (code) => (process.exitCode = code),
-  (error: unknown) => {
-    process.stderr.write(`No backup was made: ${error instanceof Error ? error.message : 'unknown error'}\n`);
-    process.exitCode = 1;
-  },
-);
+runProgram(main, { words: 'No backup was made: ', code: 1 });

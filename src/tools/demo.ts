@@ -5,6 +5,7 @@ import { DemoConsole } from './demo-console';
 import { type DemoServer, startDemoServer } from './demo-server';
 import { Stage } from './demo-stage';
 import { type DemoLogin, tellStory } from './demo-story';
+import { runProgram, tellUsage } from './program';
 import { sampleFolder } from './sample-folder';
 
 const USAGE = `Starts the server on a scratch folder and tells, over HTTP, the story of everything it can do.
@@ -16,21 +17,20 @@ const USAGE = `Starts the server on a scratch folder and tells, over HTTP, the s
 The port is PORT, or 3000, or the next free one. Exit code: 0 every expectation held, 1 one did not, 2 the story could not begin.
 `;
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const { values } = parseArgs({ options: { once: { type: 'boolean' }, data: { type: 'string' }, help: { type: 'boolean' } } });
-  if (values.help) return void process.stdout.write(USAGE);
+  if (values.help) return tellUsage(USAGE, true);
   const folder = values.data === undefined ? sampleFolder() : await openFolder(values.data);
   const console = new DemoConsole(process.stdout);
   const server = await startDemoServer();
   closeOnSignal(server);
   const people: DemoLogin[] = [];
   await play(console, server, folder, values.data ?? 'the project’s own sample patients', people);
-  process.exitCode = console.failures > 0 ? 1 : 0;
   if (values.once) {
     await server.close();
-    return console.line('The scratch folder is removed; without --once it stays while the server runs.');
-  }
-  keepServing(console, server, people);
+    console.line('The scratch folder is removed; without --once it stays while the server runs.');
+  } else keepServing(console, server, people);
+  return console.failures > 0 ? 1 : 0;
 }
 
 async function openFolder(dir: string): Promise<BundleFolder> {
@@ -70,7 +70,4 @@ function closeOnSignal(server: DemoServer): void {
   }
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : 'unknown error'}\n`);
-  process.exitCode = 2;
-});
+runProgram(main, { code: 2 });

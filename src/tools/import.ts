@@ -4,6 +4,7 @@ import { readToolSettings } from '../config/tool-settings';
 import { type BundleFolder, readBundleFolder } from './bundle-files';
 import { HttpClient } from './http-client';
 import { importWithProgress, summaryLine } from './import-bundles';
+import { runProgram, say, tellUsage } from './program';
 import { ask, askSecretly } from './prompt';
 import { sampleFolder } from './sample-folder';
 
@@ -17,19 +18,12 @@ Exit code: 0 all imported, 1 at least one file refused, 2 nothing tried.
 `;
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { url: { type: 'string', default: 'http://127.0.0.1:3000' }, username: { type: 'string' }, help: { type: 'boolean' } },
   });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
+  if (values.help) return tellUsage(USAGE, true);
   if (positionals.length > 1) throw new Error('One folder at a time');
   const url = serverUrl(values.url);
   const folder = await open(positionals[0]);
@@ -61,16 +55,11 @@ function serverUrl(text: string): string {
   return url.origin;
 }
 
-main().then(
-  (code) => (process.exitCode = code),
-  (error: unknown) => {
-    const noConnection = error instanceof TypeError && error.message === 'fetch failed';
-    const message = noConnection
-      ? 'No server answers there; start it (npm start) or name another address with --url'
-      : error instanceof Error
-        ? error.message
-        : 'unknown error';
-    process.stderr.write(`${message}\n`);
-    process.exitCode = 2;
-  },
-);
+/** Says what to do when there is no connection. */
+function unreachable(error: unknown): never {
+  if (error instanceof TypeError && error.message === 'fetch failed')
+    throw new Error('No server answers there; start it (npm start) or name another address with --url');
+  throw error;
+}
+
+runProgram(() => main().catch(unreachable), { code: 2 });

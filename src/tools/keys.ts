@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { parseArgs } from 'node:util';
 import { type Config, readConfig } from '../config/config';
 import { keyStatus, retireKek, retireToken, rotateKeks, rotateToken, tokenStatus } from './keys-operator';
+import { runProgram, say, tellUsage } from './program';
 import { adoptHsm, rotateRoot } from './root-operator';
 
 const USAGE = `For the operator of a server's keys. Set the environment as for the server (DATA_DIR, KEYS_DIR, KEY_PROVIDER …).
@@ -17,8 +18,9 @@ While servers run:
   npm run keys -- token rotate [--lead SECONDS] [--overlap SECONDS]
       Publishes a new key for access tokens, which signs after the lead (60); former keys verify for the overlap (610) after that: at least
       ACCESS_TOKEN_SECONDS.
-  npm run keys -- token retire [--kid KID]
-      Removes the token keys that have ended. With --kid ends that key at once: whoever holds one of its tokens must sign in again.
+  npm run keys -- token retire [--kid=KID]
+      Removes the token keys that have ended. With --kid ends that key at once: whoever holds one of its tokens must sign in again. (With
+      the equals sign: the name of a key may begin with a dash.)
 
 With the server stopped:
   npm run keys -- rotate --root
@@ -31,10 +33,6 @@ Exit code: 0 done, 1 refused, 2 the command line is wrong.
 
 type Values = ReturnType<typeof parse>['values'];
 type Command = (config: Config) => Promise<void> | void;
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
 
 function parse() {
   return parseArgs({
@@ -81,26 +79,11 @@ function commandOf(words: string, values: Values): Command | undefined {
 }
 
 async function main(): Promise<number> {
-  let read: ReturnType<typeof parse>;
-  try {
-    read = parse();
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : 'unknown error'}\n`);
-    return 2;
-  }
-  const command = commandOf(read.positionals.join(' '), read.values);
-  if (read.values.help || !command) {
-    process.stdout.write(USAGE);
-    return read.values.help ? 0 : 2;
-  }
+  const { values, positionals } = parse();
+  const command = commandOf(positionals.join(' '), values);
+  if (values.help || !command) return tellUsage(USAGE, values.help);
   await command(readConfig());
   return 0;
 }
 
-main().then(
-  (code) => (process.exitCode = code),
-  (error: unknown) => {
-    process.stderr.write(`Refused: ${error instanceof Error ? error.message : 'unknown error'}\n`);
-    process.exitCode = 1;
-  },
-);
+runProgram(main, { words: 'Refused: ', code: 1 });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { readConfig } from '../config/config';
 import { newIncarnation, policyLines } from './ledger-operator';
+import { runProgram, say, tellUsage, UsageError } from './program';
 
 const USAGE = `For the operator of a server's transparency logs. The data folder is named by the server's own settings: set all of them as for the server
 (DATA_DIR, KEYS_DIR, LEDGER_ORIGIN_BASE, WITNESS_NAME, LEDGER_POLICY …), for the keys depend on the names.
@@ -18,45 +19,20 @@ const USAGE = `For the operator of a server's transparency logs. The data folder
 Exit code: 0 done, 1 refused, 2 the command line is wrong.
 `;
 
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
-function readArguments(): ReturnType<typeof parse> | undefined {
-  try {
-    return parse();
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : 'unknown error'}\n`);
-    return undefined;
-  }
-}
-
-function parse() {
-  return parseArgs({
-    allowPositionals: true,
-    options: { url: { type: 'string' }, hospital: { type: 'string' }, witnessed: { type: 'string' }, help: { type: 'boolean' } },
-  });
-}
-
 function isWebAddress(text: string): boolean {
   return URL.canParse(text) && ['http:', 'https:'].includes(new URL(text).protocol);
 }
 
 async function main(): Promise<number> {
-  const read = readArguments();
-  if (read === undefined) return 2;
-  const { values, positionals } = read;
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { url: { type: 'string' }, hospital: { type: 'string' }, witnessed: { type: 'string' }, help: { type: 'boolean' } },
+  });
   const [command] = positionals;
-  if (values.help || positionals.length !== 1) {
-    process.stdout.write(USAGE);
-    return values.help ? 0 : 2;
-  }
+  if (values.help || positionals.length !== 1) return tellUsage(USAGE, values.help);
   if (command === 'keys') {
     const url = values.url ?? 'http://127.0.0.1:3000';
-    if (!isWebAddress(url)) {
-      process.stderr.write(`--url needs an address such as https://ehr.hospital-a.example, not ${url}\n`);
-      return 2;
-    }
+    if (!isWebAddress(url)) throw new UsageError(`--url needs an address such as https://ehr.hospital-a.example, not ${url}`);
     (await policyLines(readConfig(), url)).forEach(say);
     return 0;
   }
@@ -64,14 +40,7 @@ async function main(): Promise<number> {
     (await newIncarnation(readConfig(), values.hospital, readFileSync(values.witnessed, 'utf8'))).forEach(say);
     return 0;
   }
-  process.stdout.write(USAGE);
-  return 2;
+  return tellUsage(USAGE);
 }
 
-main().then(
-  (code) => (process.exitCode = code),
-  (error: unknown) => {
-    process.stderr.write(`Nothing was changed: ${error instanceof Error ? error.message : 'unknown error'}\n`);
-    process.exitCode = 1;
-  },
-);
+runProgram(main, { words: 'Nothing was changed: ', code: 1 });

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { dataSourceOptions } from '../../ormconfig';
 import { type Config, ConfigError, readConfig } from '../config/config';
 import { migratePostgres } from '../database/postgres-schema';
+import { runProgram, say, tellUsage } from './program';
 
 const USAGE = `Brings the schema of a PostgreSQL database up to date and gives the servers' role its rights. Run it before the first start and before each start of a
 new version; servers need nothing but DATABASE_URL then.
@@ -14,10 +15,6 @@ changed. Passwords: DATABASE_OWNER_PASSWORD_FILE, DATABASE_PASSWORD_FILE. A SQLi
 
 Exit code: 0 done, 1 refused, 2 the command line is wrong.
 `;
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
 
 async function migrate({ postgres, postgresOwner: owner }: Config): Promise<void> {
   if (!postgres) throw new ConfigError('DATABASE_URL', 'must name the database and the role of the servers');
@@ -32,24 +29,10 @@ async function migrate({ postgres, postgresOwner: owner }: Config): Promise<void
 }
 
 async function main(): Promise<number> {
-  try {
-    const { values } = parseArgs({ options: { help: { type: 'boolean', default: false } } });
-    if (values.help) {
-      process.stdout.write(USAGE);
-      return 0;
-    }
-  } catch {
-    process.stdout.write(USAGE);
-    return 2;
-  }
+  const { values } = parseArgs({ options: { help: { type: 'boolean' } } });
+  if (values.help) return tellUsage(USAGE, true);
   await migrate(readConfig());
   return 0;
 }
 
-main().then(
-  (code) => (process.exitCode = code),
-  (error: unknown) => {
-    process.stderr.write(`Refused: ${error instanceof Error ? error.message : 'unknown error'}\n`);
-    process.exitCode = 1;
-  },
-);
+runProgram(main, { words: 'Refused: ', code: 1 });

@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { createApp, openFoundations } from '../app';
 import { readConfig } from '../config/config';
 import { openApiDocument } from '../docs';
+import { runProgram, say } from './program';
 
 const FILE = join(process.cwd(), 'openapi.json');
 
 /** Writes openapi.json; with `--check` says whether the file is what the routes are now. */
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), 'bjwt-openapi-'));
   try {
     const app = await createApp(await openFoundations(readConfig({ DATA_DIR: dir, LOG_CONSOLE: 'false' })));
@@ -19,7 +20,8 @@ async function main(): Promise<void> {
     if (!process.argv.includes('--check')) writeFileSync(FILE, text);
     else if (readFileSync(FILE, 'utf8') !== text)
       throw new Error('openapi.json is not what the routes are; run `npm run openapi` and commit it');
-    process.stdout.write(`openapi.json: ${Object.keys(openApiPaths(text)).length} paths\n`);
+    say(`openapi.json: ${Object.keys(openApiPaths(text)).length} paths`);
+    return 0;
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
@@ -29,7 +31,4 @@ function openApiPaths(text: string): Record<string, unknown> {
   return (JSON.parse(text) as { paths: Record<string, unknown> }).paths;
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : 'failed'}\n`);
-  process.exitCode = 1;
-});
+runProgram(main, { code: 1 });

@@ -5,6 +5,7 @@ import { openRootKeys } from '../crypto/open-root-keys';
 import { formatVkey } from '../ledger/core/vkey';
 import { LogKeys } from '../tlog/log-keys';
 import type { ReadBackup } from './backup-read';
+import { runProgram, say, tellUsage } from './program';
 import { count } from './progress-bar';
 import { checkBackup, restoreBackup, type Restored } from './restore-operator';
 
@@ -24,10 +25,6 @@ of the time of the backup in their place. DATABASE_URL may name an empty Postgre
 
 Exit code: 0 done, 1 refused and nothing is in place, 2 the command line is wrong.
 `;
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
 
 function parse() {
   return parseArgs({
@@ -64,18 +61,9 @@ function tellLogs({ begun, erased }: Restored, keys: LogKeys): void {
 }
 
 async function main(): Promise<number> {
-  let values: ReturnType<typeof parse>['values'];
-  try {
-    ({ values } = parse());
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : 'unknown error'}\n`);
-    return 2;
-  }
+  const { values } = parse();
   const { from, key: keyFile, check, moved, witnessed, trust, erasures } = values;
-  if (values.help || from === undefined || keyFile === undefined) {
-    process.stdout.write(USAGE);
-    return values.help ? 0 : 2;
-  }
+  if (values.help || from === undefined || keyFile === undefined) return tellUsage(USAGE, values.help);
   const config = readConfig();
   if (check) {
     tell(await checkBackup(config, { from, keyFile }));
@@ -88,10 +76,4 @@ async function main(): Promise<number> {
   return 0;
 }
 
-main().then(
-  (code) => (process.exitCode = code),
-  (error: unknown) => {
-    process.stderr.write(`Nothing was restored: ${error instanceof Error ? error.message : 'unknown error'}\n`);
-    process.exitCode = 1;
-  },
-);
+runProgram(main, { words: 'Nothing was restored: ', code: 1 });

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { runProgram, say, tellUsage } from './program';
 import { verifyFiles, VerifyError } from './verify-files';
 import { humanLines, jsonLine } from './verify-words';
 
@@ -10,19 +11,17 @@ const USAGE = `Verifies receipts, bundles and exported chains. Needs neither ser
                        /api/v1/ledger/logs/<hospital>/policy; compare its keys with what you were told elsewhere
   --trust FILE         your memory: the newest checkpoint that you saw of each log. Made when it is not there
   --consistency FILE   proof that the log continues what you remember: /api/v1/ledger/logs/<hospital>/consistency?from=N&to=M
-  --key KID:X          an author's key that you know; then no other key is believed. May be repeated
+  --key=KID:X          an author's key that you know; then no other key is believed. May be repeated
   --head TEXT          head of a chain as a print carries it (bjwt-ehr:chain:...): an exported chain must contain it
   --allow-unwitnessed  is content without enough witnesses
   --json               one JSON object a line, one for each file
 Exit code: 0 all are VALID (or lawfully ERASED) and witnessed, 1 one is not, 2 one could not be verified.
 `;
 
-const write = (text: string): void => void process.stdout.write(text);
 const complain = (text: string): void => void process.stderr.write(`${text}\n`);
 
-function main(args: readonly string[]): 0 | 1 | 2 {
+function main(): 0 | 1 | 2 {
   const { values, positionals } = parseArgs({
-    args: [...args],
     allowPositionals: true,
     options: {
       policy: { type: 'string' },
@@ -35,10 +34,7 @@ function main(args: readonly string[]): 0 | 1 | 2 {
       help: { type: 'boolean', default: false },
     },
   });
-  if (values.help) {
-    write(USAGE);
-    return 0;
-  }
+  if (values.help) return tellUsage(USAGE, true);
   if (positionals.length === 0) throw new VerifyError('Name the files to verify; --help explains');
   if (values.policy === undefined) throw new VerifyError('Name your policy with --policy; without one nobody is trusted');
   return verifyFiles(
@@ -51,14 +47,9 @@ function main(args: readonly string[]): 0 | 1 | 2 {
       heads: values.head,
       allowUnwitnessed: values['allow-unwitnessed'],
     },
-    (file, report) => write(values.json ? `${jsonLine(file, report)}\n` : `${humanLines(file, report).join('\n')}\n`),
+    (file, report) => say(values.json ? jsonLine(file, report) : humanLines(file, report).join('\n')),
     complain,
   );
 }
 
-try {
-  process.exitCode = main(process.argv.slice(2));
-} catch (error) {
-  complain(error instanceof Error ? error.message : 'The verification did not finish');
-  process.exitCode = 2;
-}
+runProgram(main, { code: 2 });

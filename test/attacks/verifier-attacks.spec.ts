@@ -5,6 +5,7 @@ import type { ProofReport } from '../../src/ledger/core/proof-report';
 import { checkpointText } from '../../src/ledger/core/checkpoint';
 import { TrustedCheckpoints } from '../../src/ledger/core/trust';
 import { verifyFiles } from '../../src/tools/verify-files';
+import { cpuNow } from '../support/cpu-time';
 
 interface Vectors {
   readonly policies: Readonly<Record<string, string>>;
@@ -35,7 +36,7 @@ describe('hostile files for the offline verifier', () => {
     'ATTACK %s: MALFORMED within seconds, and the next file gets its verdict',
     (_what, text, field) => {
       const reports: ProofReport[] = [];
-      const begin = performance.now();
+      const begin = cpuNow();
       const code = verifyFiles(
         {
           files: [file('hostile.json', text), file('good.txt', good?.file ?? '')],
@@ -50,7 +51,7 @@ describe('hostile files for the offline verifier', () => {
           throw new Error(message);
         },
       );
-      expect(performance.now() - begin).toBeLessThan(8_000);
+      expect(cpuNow() - begin).toBeLessThan(8_000);
       expect(code).toBe(1);
       expect(reports.map(({ verdict }) => verdict)).toEqual(['TAMPERED', 'VALID']);
       expect(reports[0]?.findings).toMatchObject([{ code: 'MALFORMED', field: expect.stringMatching(`^(${field}|file|recordId)$`) }]);
@@ -63,8 +64,8 @@ test('ATTACK a trust file of some ten thousand logs is read in seconds', () => {
   const noteOf = (at: number) =>
     `${checkpointText({ origin: `log/${at}`, size: 1n, root: Buffer.alloc(32) })}\n— k ${Buffer.alloc(5, 1).toString('base64')}\n`;
   const text = Array.from({ length: 40_000 }, (_none, at) => noteOf(at)).join('\n');
-  const begin = performance.now();
+  const begin = cpuNow();
   expect(TrustedCheckpoints.parse(text).newest('log/39999')).toMatchObject({ size: 1n });
-  expect(performance.now() - begin).toBeLessThan(3_000);
+  expect(cpuNow() - begin).toBeLessThan(3_000);
   expect(() => TrustedCheckpoints.parse(`${text}\n${noteOf(7)}`)).toThrow('two checkpoints');
 });

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { samplePatients } from '../../src/tools/sample-patients';
+import { cpuNow } from '../support/cpu-time';
 import { openRaw, rows } from '../support/raw-database';
 import { createWorld, draftDiagnosis, type Person, type World } from '../support/world';
 import { databaseFiles, filesOf } from '../support/database-files';
@@ -25,7 +26,7 @@ const bundle = (entry: unknown[]): string => JSON.stringify({ resourceType: 'Bun
 const observation = (more: object): object => ({ resourceType: 'Observation', status: 'final', code: { text: 'x' }, ...more });
 
 /** The answer to a request that promises a large body and has sent one byte of it. */
-function beforeTheBody(path: string, token: string | null, type: string): Promise<{ status: number; type: string; ms: number }> {
+function beforeTheBody(path: string, token: string | null, type: string): Promise<{ status: number; type: string }> {
   const { hostname, port } = new URL(world.url);
   const headers = {
     'content-type': type,
@@ -33,10 +34,9 @@ function beforeTheBody(path: string, token: string | null, type: string): Promis
     'content-disposition': 'attachment; filename="a.bin"',
     ...(token === null ? {} : { authorization: `Bearer ${token}` }),
   };
-  const start = performance.now();
   return new Promise((resolve, reject) => {
     const sent = request({ hostname, port, path: `/api/v1${path}`, method: 'POST', headers }, (response) => {
-      resolve({ status: response.statusCode ?? 0, type: response.headers['content-type'] ?? '', ms: performance.now() - start });
+      resolve({ status: response.statusCode ?? 0, type: response.headers['content-type'] ?? '' });
       sent.destroy();
     });
     sent.setTimeout(3000, () => sent.destroy(new Error('no answer before the body')));
@@ -45,14 +45,14 @@ function beforeTheBody(path: string, token: string | null, type: string): Promis
   });
 }
 
-/** The longest time that /health/live took while `work` ran, ms. */
-async function liveDuring(work: Promise<unknown>): Promise<number> {
+/** How long /health/live took at most while `work` ran, ms: of CPU time, or of another clock where the server could stand still without working. */
+async function liveDuring(work: Promise<unknown>, now = cpuNow): Promise<number> {
   let [longest, open] = [0, true];
   const watcher = (async () => {
     while (open) {
-      const start = performance.now();
+      const start = now();
       expect((await fetch(`${world.url}/health/live`)).status).toBe(200);
-      longest = Math.max(longest, performance.now() - start);
+      longest = Math.max(longest, now() - start);
     }
   })();
   await work;
@@ -136,14 +136,14 @@ describe('ATTACK bundles that cost much', () => {
     ],
   ];
   test.each(cases)('ATTACK %s: refused, the rule named, at once', async (_name, resources, message) => {
-    const start = performance.now();
+    const start = cpuNow();
     const answer = await send(
       world.doctorA,
       bundle([{ resource: { resourceType: 'Patient' } }, ...resources.map((resource) => ({ resource }))]),
     );
     expect([answer.status, answer.body.code]).toEqual([422, 'invalid_bundle']);
     expect(answer.body.errors.map((item) => item.message)).toContain(message);
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(cpuNow() - start).toBeLessThan(2000);
   });
 });
 
@@ -152,10 +152,10 @@ describe('ATTACK the write lock', () => {
     const db = openRaw(world);
     db.exec('BEGIN IMMEDIATE');
     if (world.foundations.config.postgres) db.exec('LOCK TABLE record');
-    setTimeout(() => db.exec('ROLLBACK'), 800);
-    const longest = await liveDuring(draftDiagnosis(world.doctorA, world.patientA.id));
+    setTimeout(() => db.exec('ROLLBACK'), 2000);
+    const longest = await liveDuring(draftDiagnosis(world.doctorA, world.patientA.id), () => performance.now());
     db.close();
-    expect(longest).toBeLessThan(300);
+    expect(longest).toBeLessThan(1000);
   });
 });
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../ormconfig';
+import { APPEND_ONLY, testMigrations } from '../support/migration-tests';
 
 let dir: string;
 let source: DataSource;
@@ -17,44 +18,15 @@ afterEach(async () => {
 
 type Named = { name: string; type: string; sql: string | null };
 const schema = () => source.query<Named[]>("SELECT name, type, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY type, name");
-const triggers = async () => (await schema()).filter((item) => item.type === 'trigger');
 
-test('the migrations give exactly what the entities describe', async () => {
-  await source.runMigrations();
-  const log = await source.driver.createSchemaBuilder().log();
-  expect(log.upQueries.map((item) => item.query)).toEqual([]);
-  expect(source.options.synchronize).toBe(false);
-});
-
-test('every entity has its table, and there is no other table', async () => {
-  await source.runMigrations();
-  const tables = (await schema()).filter((item) => item.type === 'table').map((item) => item.name);
-  expect(tables.filter((name) => name !== 'migrations')).toEqual(source.entityMetadatas.map((item) => item.tableName).sort());
-});
-
-test('running them again does nothing', async () => {
-  expect((await source.runMigrations()).length).toBeGreaterThanOrEqual(2);
-  const first = await schema();
-  expect(await source.runMigrations()).toEqual([]);
-  expect(await schema()).toEqual(first);
-});
-
-test('every migration but the first is undone and done again; the first refuses, for it would destroy all records', async () => {
-  const done = await source.runMigrations();
-  const full = await schema();
-  for (let left = done.length; left > 1; left -= 1) await source.undoLastMigration();
-  expect(await triggers()).toEqual([]);
-  const before = await schema();
-  await expect(source.undoLastMigration()).rejects.toThrow('would destroy all records');
-  expect(await schema()).toEqual(before);
-  await source.runMigrations();
-  expect(await schema()).toEqual(full);
+testMigrations({
+  source: () => source,
+  tables: async () => (await schema()).filter((item) => item.type === 'table').map((item) => item.name),
+  triggers: async () => (await schema()).filter((item) => item.type === 'trigger'),
+  whole: schema,
 });
 
 describe('SEC-51 SEC-97 the database itself refuses to change what is sealed or on the trail', () => {
-  const sealed = ['audit_event', 'ledger_block', 'ledger_content', 'author_key', 'key_event', 'consent', 'trail_batch'];
-  const published = ['log_leaf', 'log_tile', 'log_checkpoint', 'log_cosignature', 'log_incarnation'];
-  const appendOnly = [...sealed, ...published];
   /** A row of zeros and empty texts: enough for the triggers. */
   async function insertRow(table: string, values: Record<string, unknown> = {}): Promise<void> {
     const columns = await source.query<{ name: string; type: string; notnull: number }[]>(`PRAGMA table_info("${table}")`);
@@ -69,7 +41,7 @@ describe('SEC-51 SEC-97 the database itself refuses to change what is sealed or 
     await source.runMigrations();
   });
 
-  test.each(appendOnly)('%s', async (table) => {
+  test.each(APPEND_ONLY)('%s', async (table) => {
     await insertRow(table);
     const [column] = await source.query<[{ name: string }]>(`PRAGMA table_info("${table}")`);
     await expect(source.query(`UPDATE "${table}" SET "${column.name}" = "${column.name}"`)).rejects.toThrow('append-only');

@@ -1,9 +1,9 @@
-import type { DataSource } from 'typeorm';
 import { RevocationsService } from '../../src/auth/revocations.service';
 import { Database } from '../../src/database/database';
 import { openRaw } from '../support/raw-database';
 import { again, type Tokens } from '../support/second-factors';
 import { prepareSite, type Server, type Site, startServer } from '../support/servers';
+import { statementsOf } from '../support/statements';
 import { createWorld, PASSWORD, type Person, type World } from '../support/world';
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -23,17 +23,8 @@ describe('one server', () => {
 
   /** Statements that run meanwhile on either connection, but those that look each second for what other processes wrote. */
   async function statements(work: () => Promise<unknown>): Promise<string[]> {
-    const seen: string[] = [];
-    const { reader, writer } = world.foundations.sources;
-    const spies = [reader, writer].map(({ logger }: DataSource) =>
-      jest.spyOn(logger, 'logQuery').mockImplementation((sql) => seen.push(sql)),
-    );
-    try {
-      await work();
-    } finally {
-      for (const spy of spies) spy.mockRestore();
-    }
-    return seen.filter((sql) => !/FROM "(revocation|log)" /.test(sql));
+    const seen = await statementsOf(async () => void (await work()));
+    return seen.filter((sql) => !sql.includes('FROM "revocation"'));
   }
 
   test('SEC-13 who asks, and in what role, is known without a statement', async () => {

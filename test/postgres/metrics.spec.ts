@@ -26,7 +26,7 @@ test('R27 connections of the pools, who waits for one, and when all are given ba
   expect(after.sum('ehr_database_connections', { pool: 'reader', state: 'limit' })).toBe(3);
 });
 
-test('R27 units that ran again after a serialisation failure are counted', async () => {
+test('R27 units that ran again, having met another one, are counted', async () => {
   const before = await metricsOf(world);
   const drafts = await Promise.all(Array.from({ length: 12 }, () => draftDiagnosis(world.doctorA, world.patientA.id)));
   await Promise.all(drafts.map((draft) => world.doctorA.api.post(`/records/${draft}/seal`)));

@@ -2,6 +2,7 @@ import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../ormconfig';
 import { readConfig } from '../../src/config/config';
 import { withBytea } from '../../src/database/postgres-options';
+import { APPEND_ONLY, testMigrations } from '../support/migration-tests';
 import { dropStore, storeOf } from '../support/test-store';
 
 let counter = 0;
@@ -26,45 +27,16 @@ const schema = () =>
     UNION ALL SELECT 'trigger', tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
     UNION ALL SELECT 'function', proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace
     ORDER BY 1, 2, 3`);
-const triggers = async () => (await schema()).filter(({ kind }) => kind === 'trigger');
 
-test('the migrations give exactly what the entities describe', async () => {
-  await source.runMigrations();
-  const log = await source.driver.createSchemaBuilder().log();
-  expect(log.upQueries.map((item) => item.query)).toEqual([]);
-  expect(source.options.synchronize).toBe(false);
-});
-
-test('every entity has its table, and there is no other table', async () => {
-  await source.runMigrations();
-  const tables = await source.query<{ name: string }[]>(`SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'`);
-  const named = tables.map((table) => table.name).filter((table) => table !== 'migrations');
-  expect(named.sort()).toEqual(source.entityMetadatas.map((item) => item.tableName).sort());
-});
-
-test('running them again does nothing', async () => {
-  expect((await source.runMigrations()).length).toBeGreaterThanOrEqual(2);
-  const first = await schema();
-  expect(await source.runMigrations()).toEqual([]);
-  expect(await schema()).toEqual(first);
-});
-
-test('every migration but the first is undone and done again; the first refuses, for it would destroy all records', async () => {
-  const done = await source.runMigrations();
-  const full = await schema();
-  for (let left = done.length; left > 1; left -= 1) await source.undoLastMigration();
-  expect(await triggers()).toEqual([]);
-  const before = await schema();
-  await expect(source.undoLastMigration()).rejects.toThrow('would destroy all records');
-  expect(await schema()).toEqual(before);
-  await source.runMigrations();
-  expect(await schema()).toEqual(full);
+testMigrations({
+  source: () => source,
+  tables: async () =>
+    (await source.query<{ name: string }[]>(`SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'`)).map(({ name }) => name),
+  triggers: async () => (await schema()).filter(({ kind }) => kind === 'trigger'),
+  whole: schema,
 });
 
 describe('SEC-51 SEC-97 the database itself refuses to change what is sealed or on the trail', () => {
-  const sealed = ['audit_event', 'ledger_block', 'ledger_content', 'author_key', 'key_event', 'consent', 'trail_batch'];
-  const published = ['log_leaf', 'log_tile', 'log_checkpoint', 'log_cosignature', 'log_incarnation'];
-  const appendOnly = [...sealed, ...published];
   /** A row of zeros and empty texts: enough for the triggers. */
   async function insertRow(table: string): Promise<void> {
     const columns = await source.query<{ name: string; type: string; required: boolean }[]>(
@@ -79,7 +51,7 @@ describe('SEC-51 SEC-97 the database itself refuses to change what is sealed or 
 
   test('each table', async () => {
     await source.runMigrations();
-    for (const table of appendOnly) {
+    for (const table of APPEND_ONLY) {
       await insertRow(table);
       const [column] = await source.query<[{ name: string }]>(
         `SELECT column_name AS name FROM information_schema.columns WHERE table_name = $1 LIMIT 1`,
