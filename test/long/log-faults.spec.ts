@@ -9,7 +9,7 @@ import { policyFile } from '../support/foreign-log';
 import { type Acknowledged, expectLogsSound } from '../support/log-check';
 import { armFault, type Point, type Way } from '../support/log-faults';
 import { openRaw, rows } from '../support/raw-database';
-import { prepareSite, type Site, startServer } from '../support/servers';
+import { prepareSite, type Server, type Site, startServer } from '../support/servers';
 import { startTestApp, type TestApp } from '../support/test-app';
 import { draftDiagnosis } from '../support/world';
 
@@ -33,8 +33,10 @@ beforeAll(async () => {
   witnessPolicy = `witness w ${formatVkey(witness.app.get(LogKeys).witness.key)} ${witness.url}/witness\nquorum w`;
   settings = { LEDGER_ORIGIN_BASE: 'ledger.hospital-a.example', LEDGER_POLICY: policyFile(witnessPolicy), LEDGER_WAIT_SECONDS: '10' };
 }, 240_000);
-afterEach(() => {
+let dying: Server | undefined;
+afterEach(async () => {
   globalThis.fetch = realFetch;
+  await dying?.stop('SIGKILL'); // also when its death never came
 });
 afterAll(async () => {
   await witness.close();
@@ -119,7 +121,7 @@ describe('SEC-92 kill -9 at a named point while clients seal: nothing acknowledg
     '%s, %s',
     async (point, way) => {
       // The third time: some are through already, others are under way.
-      const server = await startServer(site.dir, settings, JSON.stringify({ point, way, after: 3 }));
+      const server = (dying = await startServer(site.dir, settings, JSON.stringify({ point, way, after: 3 })));
       const client = async (): Promise<void> => {
         const doctor = { ...site.doctor, api: new ApiClient(server.url, site.doctor.api.token) };
         try {

@@ -3,6 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { Database } from '../../src/database/database';
 import { LogKeys } from '../../src/tlog/log-keys';
 import { LogPublisher } from '../../src/tlog/log-publisher.service';
+import { watchStatements } from './statements';
 
 /** The steps of an entry from its seal to its cosignature. */
 export type Point = 'queue' | 'sequence' | 'sign' | 'store' | 'publish' | 'ask' | 'store cosignature';
@@ -34,25 +35,25 @@ export function armFault(app: INestApplicationContext, point: Point, way: Way, s
   else failRequest('/witness/add-checkpoint', way, fail);
 }
 
+/** On SQLite, where units run one after another: what runs while one does is its own. */
 function failTransaction(database: Database, statement: string, way: Way, fail: () => void): void {
-  const transaction = database.transaction.bind(database);
-  database.transaction = async <T>(work: (tx: EntityManager) => Promise<T>): Promise<T> => {
-    let hit = false;
-    const value = await transaction(async (tx) => {
-      const runner = tx.queryRunner;
-      if (!runner) throw new Error('no runner');
-      const query = runner.query.bind(runner) as (...rest: unknown[]) => Promise<unknown>;
-      runner.query = ((...rest: unknown[]) => {
-        hit ||= String(rest[0]).startsWith(statement);
-        return query(...rest);
-      }) as typeof runner.query;
-      const done = await work(tx);
-      if (hit && way === 'lost') fail();
-      return done;
-    });
-    if (hit && way === 'stored') fail();
-    return value;
-  };
+  let hit = false;
+  watchStatements((sql) => (hit ||= sql.startsWith(statement)));
+  for (const kind of ['transaction', 'beside'] as const) {
+    const run = database[kind].bind(database);
+    database[kind] = async <T>(work: (tx: EntityManager) => Promise<T>): Promise<T> => {
+      let mine = false;
+      const value = await run(async (tx) => {
+        hit = false;
+        const done = await work(tx);
+        mine = hit;
+        if (mine && way === 'lost') fail();
+        return done;
+      });
+      if (mine && way === 'stored') fail();
+      return value;
+    };
+  }
 }
 
 function failSigning(keys: LogKeys, fail: () => void): void {
