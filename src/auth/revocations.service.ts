@@ -12,7 +12,7 @@ import { RevocationEntity } from './session.entity';
 const POLL_MS = 1_000;
 const STALE_MS = 10_000;
 /** Re-read a little of what was read before: a writer may commit after a reader with a later clock. */
-const OVERLAP_MS = 5_000;
+const OVERLAP_MS = 60_000;
 
 /** What a token says that a revocation can speak about. */
 export interface RevocableClaims {

@@ -9,7 +9,7 @@ import { NoPeers, type Peers, PostgresPeers } from './peers';
 import { PooledExecutor } from './pooled-executor';
 import { type PoolLoad, poolLoad } from './pool-load';
 import { clientOptions } from './postgres-options';
-import { purgeDeleted } from './purge';
+import { purgePostgres, purgeSqlite } from './purge';
 import { onRejectedRow, type RejectionListener } from './row-tags';
 import { SerialExecutor } from './serial-executor';
 import { tracedUnit } from './traced-unit';
@@ -39,6 +39,7 @@ export class Database implements OnApplicationShutdown {
   /** Other processes on the same database. */
   readonly peers: Peers;
   private readonly executor: Executor;
+  private readonly purgeFiles: (since: number) => Promise<boolean>;
   private readonly watches: UnitWatch[] = [];
 
   constructor(private readonly sources: DataSources) {
@@ -50,9 +51,14 @@ export class Database implements OnApplicationShutdown {
       committed: (units, ms) => this.watches.forEach((each) => each.committed(units, ms)),
       repeated: () => this.watches.forEach((each) => each.repeated()),
     };
-    this.executor = isPostgres
-      ? new PooledExecutor(new PooledConnections(sources.writer), watch)
-      : new SerialExecutor(new OneConnection(sources.writer.createQueryRunner()), UNIT_MS, watch);
+    if (isPostgres) {
+      this.executor = new PooledExecutor(new PooledConnections(sources.writer), watch);
+      this.purgeFiles = (since) => purgePostgres(clientOptions(options), since);
+    } else {
+      const executor = new SerialExecutor(new OneConnection(sources.writer.createQueryRunner()), UNIT_MS, watch);
+      this.executor = executor;
+      this.purgeFiles = () => purgeSqlite((work) => executor.between(work));
+    }
   }
 
   /**
@@ -94,12 +100,12 @@ export class Database implements OnApplicationShutdown {
   }
 
   /**
-   * Takes the bytes of rows that were deleted or overwritten before out of the files of the database. False when somebody who reads kept some of
-   * them: try again.
+   * Takes the bytes of rows that were deleted or overwritten before out of the files of the database. Waits up to a second for those who read an older
+   * state; false when they are still there.
    * @param since when the last of these rows was deleted, ms
    */
   purge(since = Date.now()): Promise<boolean> {
-    return this.executor.between((runner) => purgeDeleted(runner, since));
+    return this.purgeFiles(since);
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -1,5 +1,5 @@
 import type Sqlite from 'better-sqlite3';
-import type { Client, QueryResult as PgResult } from 'pg';
+import type { Client, Connection, QueryResult as PgResult } from 'pg';
 import { type DataSource, QueryFailedError, QueryResult, type QueryRunner } from 'typeorm';
 import type { BetterSqlite3Driver } from 'typeorm/driver/better-sqlite3/BetterSqlite3Driver.js';
 
@@ -92,9 +92,20 @@ function postgresQuery(runner: QueryRunner): Query {
       const raw = rawOf(answer);
       return structured ? resultOf(raw, answer.rows, answer.rowCount ?? undefined) : raw;
     } catch (error) {
+      if (text === 'ROLLBACK' || isSilence(error)) hangUp(client);
       throw new QueryFailedError(text, values, error as Error);
     }
   };
+}
+
+/** What `query_timeout` throws. */
+function isSilence(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Query read timeout';
+}
+
+/** Nobody else gets this connection: it says nothing any more, or its transaction may still be open. The pool hears that it has ended. */
+function hangUp(client: Client): void {
+  (client as unknown as { connection: Connection }).connection.stream.destroy();
 }
 
 /** As TypeORM gives it. */

@@ -1,4 +1,4 @@
-import type { EntityManager, QueryRunner } from 'typeorm';
+import type { EntityManager } from 'typeorm';
 
 /** For refusals that will pass: headers of the answer. */
 export const SOON = { headers: { 'retry-after': '1' } } as const;
@@ -29,8 +29,6 @@ export interface Executor {
   runBeside<T>(work: Work<T>): Promise<T>;
   /** Calls `effect` after the commit of the unit that is running now; never when it is rolled back. */
   afterCommit(effect: () => void): void;
-  /** Runs `work` on a connection on which no transaction is open. It must leave none behind. */
-  between<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T>;
   /** Resolves when nothing waits any more. */
   idle(): Promise<void>;
 }

@@ -81,7 +81,7 @@ export class PostgresPeers implements Peers {
   }
 
   private async connect(): Promise<Client> {
-    const client = new Client({ ...this.store, keepAlive: true });
+    const client = new Client(this.store);
     const over = () => {
       if (this.leading === client) this.leading = undefined;
       this.connecting = undefined;
@@ -101,8 +101,35 @@ export class PostgresPeers implements Peers {
   }
 
   private hear(payload: string | undefined): void {
-    const { from, news } = JSON.parse(payload ?? '{}') as { from?: string; news: News };
-    if (from === this.self) return;
-    for (const listener of this.listeners) listener(news);
+    const heard = readNews(payload);
+    if (!heard || heard.from === this.self) return;
+    for (const listener of this.listeners) listener(heard.news);
+  }
+}
+
+/** Null for what no process of ours says: whoever may connect to the database may notify. */
+function readNews(payload = ''): { from: unknown; news: News } | null {
+  try {
+    const { from, news } = JSON.parse(payload) as { from?: unknown; news?: unknown };
+    return isNews(news) ? { from, news } : null;
+  } catch {
+    return null;
+  }
+}
+
+function isNews(value: unknown): value is News {
+  if (typeof value !== 'object' || value === null) return false;
+  const member = (name: string): unknown => Reflect.get(value, name);
+  switch (member('about')) {
+    case 'queued':
+    case 'revoked':
+    case 'erased':
+      return true;
+    case 'published':
+      return Number.isSafeInteger(member('logId')) && Number.isSafeInteger(member('size'));
+    case 'halted':
+      return Number.isSafeInteger(member('logId')) && typeof member('halt') === 'string';
+    default:
+      return false;
   }
 }

@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { QueryRunner } from 'typeorm';
 import { ApiError } from '../common/errors';
 import { markBeside } from './beside';
 import { errorCode } from './busy';
@@ -44,7 +43,7 @@ export class PooledExecutor implements Executor {
   }
 
   run<T>(work: Work<T>): Promise<T> {
-    return this.alone.run(work);
+    return this.units.exit(() => this.alone.run(work)); // also when asked inside a unit that does not wait for it
   }
 
   runBeside<T>(work: Work<T>): Promise<T> {
@@ -52,7 +51,7 @@ export class PooledExecutor implements Executor {
     const done = this.attempt(work).catch((error: unknown) => {
       if (!(error instanceof RunAgain) && !CONFLICTS.includes(errorCode(error))) throw error;
       this.watch?.repeated();
-      return this.alone.run(work);
+      return this.run(work);
     });
     this.running.add(done);
     const forget = () => void this.running.delete(done);
@@ -64,10 +63,6 @@ export class PooledExecutor implements Executor {
     const unit = this.units.getStore();
     if (unit) unit.effects.push(effect);
     else this.alone.afterCommit(effect);
-  }
-
-  between<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
-    return this.alone.between(work);
   }
 
   async idle(): Promise<void> {

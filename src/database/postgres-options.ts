@@ -6,7 +6,10 @@ import type { PostgresStore } from '../config/config';
 
 /** Until a connection is there, be it a new one or one of the pool that others have now. */
 const CONNECT_MS = 10_000;
-/** PostgreSQL's own limits of a session, in ms. Without them one statement that hangs holds its locks and its connection for ever. */
+/**
+ * Limits of a session, in ms. Without PostgreSQL's own, one statement that hangs holds its locks and its connection for ever; without ours, so does a
+ * connection that died without a word (`direct-queries.ts`).
+ */
 const LIMITS = {
   /** The longest, a page of a walk or of an import, takes a part of a second. */
   statement_timeout: 30_000,
@@ -14,7 +17,11 @@ const LIMITS = {
   lock_timeout: 20_000,
   /** Between two statements of a unit. */
   idle_in_transaction_session_timeout: 30_000,
+  /** Until the answer, which PostgreSQL gives in less. */
+  query_timeout: 35_000,
 };
+/** After so long without a word a connection is asked whether it lives. */
+const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelayMillis: 10_000 };
 /** Begins the name of each connection of a server. */
 export const APPLICATION = 'bjwt-ehr';
 
@@ -44,7 +51,7 @@ export function postgresOptions(
     installExtensions: false,
     connectTimeoutMS: CONNECT_MS,
     poolSize: readonly ? readPoolSize : poolSize,
-    extra: { keepAlive: true, ...LIMITS, ...(session.length > 0 && { options: session.join(' ') }) },
+    extra: { ...KEEP_ALIVE, ...LIMITS, ...(session.length > 0 && { options: session.join(' ') }) },
   };
 }
 
@@ -65,7 +72,7 @@ export function clientOptions({ host, port, username, password, database, ssl }:
     ssl: (ssl ?? false) as NonNullable<ClientConfig['ssl']>,
     application_name: `${APPLICATION} peers`,
     connectionTimeoutMillis: CONNECT_MS,
-    keepAlive: true,
+    ...KEEP_ALIVE,
   };
 }
 

@@ -21,17 +21,22 @@ const TABLES = `
 
 /**
  * Gives a role what a server does with the tables, and takes away whatever else it had: it reads and adds rows everywhere, and changes or deletes them
- * where no trigger always refuses it (SEC-97). It owns nothing, so it can take no trigger away. To be called by the owner.
+ * where no trigger always refuses it (SEC-97). It owns nothing, so it can take no trigger away. Other roles lose what everybody has by default. To be
+ * called by the owner, of the database too.
  */
 export async function grantRights(tx: EntityManager, role: string): Promise<void> {
   const name = (text: string): string => `"${text.replaceAll('"', '""')}"`;
-  const [place] = await tx.query<{ schema: string; version: number }[]>(
-    `SELECT current_schema() AS schema, current_setting('server_version_num')::int AS version`,
+  const [place] = await tx.query<{ schema: string; database: string; version: number }[]>(
+    `SELECT current_schema() AS schema, current_database() AS database, current_setting('server_version_num')::int AS version`,
   );
   if (!place) throw new Error('no schema');
-  const [schema, to] = [`SCHEMA ${name(place.schema)}`, name(role)];
+  const [schema, database, to] = [`SCHEMA ${name(place.schema)}`, `DATABASE ${name(place.database)}`, name(role)];
   // To VACUUM after an erasure. Before PostgreSQL 17 only the owner may.
   const maintain = place.version >= 170_000 ? ['MAINTAIN'] : [];
+  // Who may connect can notify servers and take their locks; who may create in the schema can put functions in the way of triggers.
+  await tx.query(`REVOKE CONNECT, TEMPORARY ON ${database} FROM PUBLIC`);
+  await tx.query(`GRANT CONNECT ON ${database} TO ${to}`);
+  await tx.query(`REVOKE CREATE ON ${schema} FROM PUBLIC`);
   await tx.query(`REVOKE ALL ON ALL TABLES IN ${schema} FROM ${to}`);
   await tx.query(`REVOKE ALL ON ${schema} FROM ${to}`);
   await tx.query(`GRANT USAGE ON ${schema} TO ${to}`);

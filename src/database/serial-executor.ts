@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { QueryRunner } from 'typeorm';
 import { ApiError } from '../common/errors';
@@ -51,8 +52,9 @@ export class SerialExecutor implements Executor {
   /** Queues a unit; resolves with its value after the commit is durable. */
   run<T>(work: Work<T>): Promise<T> {
     if (this.waiting.length >= MAX_WAITING) return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', SOON));
+    const own = AsyncResource.bind(work); // in the context of who asks, not of whoever began to drain
     return new Promise<T>((resolve, reject) => {
-      this.waiting.push({ work, effects: [], resolve: resolve, reject });
+      this.waiting.push({ work: own, effects: [], resolve: resolve, reject });
       this.draining ??= this.drain();
     });
   }
@@ -88,7 +90,7 @@ export class SerialExecutor implements Executor {
       const runner = await this.connections.take();
       for (const work of this.upkeep.splice(0)) await work(runner);
       if (this.waiting.length > 0) await this.commitTogether(runner, this.waiting.splice(0, MAX_BATCH));
-      await this.connections.give(runner);
+      await this.connections.give(runner).catch(() => undefined); // whatever becomes of it, others wait here
     }
     this.draining = undefined;
   }

@@ -1,4 +1,4 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { AccessService, type Grant, type Target } from '../access/access.service';
 import { AuditService } from '../audit/audit.service';
@@ -10,6 +10,7 @@ import { newId } from '../common/ids';
 import { cursorId, type Page, type PageQuery, toPage } from '../common/page';
 import { Database } from '../database/database';
 import { checkedRows, insertRow, selectRows, updateRow } from '../database/rows';
+import { EnrolmentsService } from '../hospital/enrolments.service';
 import type { ErasureCertificate } from '../ledger/core/erasure-certificate';
 import { VerificationService } from '../ledger/verification.service';
 import { RecordErasureService } from '../record/record-erasure.service';
@@ -30,20 +31,19 @@ export type ExecutedErasure = Pick<
 
 /** Erasure by law (GDPR Article 17): somebody asks, two different people of the hospital or the founder approve, and it is done. */
 @Injectable()
-export class ErasuresService implements OnModuleInit {
+export class ErasuresService {
   constructor(
     private readonly database: Database,
     private readonly access: AccessService,
     private readonly accounts: AccountsService,
+    private readonly enrolments: EnrolmentsService,
     private readonly records: RecordErasureService,
     private readonly erasing: ErasingService,
     private readonly purge: PurgeService,
     private readonly verification: VerificationService,
     private readonly audit: AuditService,
     private readonly clock: Clock,
-  ) {}
-
-  onModuleInit(): void {
+  ) {
     this.verification.keep(erasureRows);
   }
 
@@ -97,31 +97,25 @@ export class ErasuresService implements OnModuleInit {
   /**
    * Executes again what a restored backup does not know, in a block of its own: both approvals were given, and the caller has made sure of that.
    * @returns false when there is nothing to erase: it is executed here too, or what it erased is not there
-   * @throws ApiError `conflict` when it was a draft at that time, or who approved last has no account here
+   * @throws ApiError when it cannot be executed; `conflict` when it was a draft at that time, or who approved last has no account here
    */
-  async repeat({ approvedBy, ...erasure }: ExecutedErasure): Promise<boolean> {
+  repeat({ approvedBy, ...erasure }: ExecutedErasure): Promise<boolean> {
     const [firstApprovedBy, last] = approvedBy;
-    try {
-      await this.database.transaction(async (tx) => {
-        const approver = (await this.accounts.people(tx, [last])).get(last);
-        if (!approver) throw new ApiError('conflict', 'Who approved it has no account here');
-        if (erasure.recordId !== null) await this.records.assertErasable(tx, erasure.recordId);
-        const [known] = await selectRows(tx, ErasureEntity, 'id', [erasure.id]);
-        if (known && known.state !== 'requested') throw new ApiError('erased');
-        const none = { secondApprovedBy: null, refusedBy: null, decidedAt: null, purgedAt: null, certificate: null };
-        const row = known ?? { ...erasure, ...none, state: 'requested', firstApprovedBy };
-        if (!known) await insertRow(tx, ErasureEntity, row);
-        const open = known ? await updateRow(tx, ErasureEntity, known, { firstApprovedBy }) : await this.open(tx, row.id);
-        const now = this.clock.now();
-        const { role, hospitalId } = approver;
-        const actor = { id: last, role, hospitalId, sessionId: '', epoch: now, authTime: now, acr: 'pwd', requestId: newId(now) } as const;
-        await this.execute(tx, actor, open, approvedBy);
-      });
+    return this.database.transaction(async (tx) => {
+      const [known] = await selectRows(tx, ErasureEntity, 'id', [erasure.id]);
+      if ((known && known.state !== 'requested') || (await this.isGone(tx, erasure))) return false;
+      const approver = (await this.accounts.people(tx, [last])).get(last);
+      if (!approver) throw new ApiError('conflict', 'Who approved it has no account here');
+      const none = { secondApprovedBy: null, refusedBy: null, decidedAt: null, purgedAt: null, certificate: null };
+      const row = known ?? { ...erasure, ...none, state: 'requested', firstApprovedBy };
+      if (!known) await insertRow(tx, ErasureEntity, row);
+      const open = known ? await updateRow(tx, ErasureEntity, known, { firstApprovedBy }) : await this.open(tx, row.id);
+      const now = this.clock.now();
+      const { role, hospitalId } = approver;
+      const actor = { id: last, role, hospitalId, sessionId: '', epoch: now, authTime: now, acr: 'pwd', requestId: newId(now) } as const;
+      await this.execute(tx, actor, open, approvedBy);
       return true;
-    } catch (error) {
-      if (error instanceof ApiError && ['not_found', 'erased'].includes(error.code)) return false;
-      throw error;
-    }
+    });
   }
 
   /** Refuses, or lets a patient withdraw what the patient asked for. Whoever wants it after all asks anew. */
@@ -186,6 +180,13 @@ export class ErasuresService implements OnModuleInit {
     if (recordId === null)
       for (const other of await waitingFor(tx, patientId)) await this.change(tx, other, { state: 'superseded', decidedAt });
     return executed;
+  }
+
+  /** Who waited for approval at the time of the backup is there: to be erased, the person was approved after it. */
+  private async isGone(tx: EntityManager, { patientId, recordId }: Pick<ErasureEntity, 'patientId' | 'recordId'>): Promise<boolean> {
+    if (recordId !== null) return this.records.isGone(tx, recordId);
+    const chart = await this.enrolments.chartAfterApproval(tx, patientId);
+    return chart === null || chart.erased;
   }
 
   /** Whether who approved first still may: the approval of an account that was closed or locked since, as a stolen one is, counts no more. */

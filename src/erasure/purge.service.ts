@@ -1,5 +1,4 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { IsNull } from 'typeorm';
 import { Clock } from '../common/clock';
 import { describeError, LOGS, type Logs } from '../common/logger';
@@ -7,8 +6,6 @@ import { Database } from '../database/database';
 import { selectRows, updateRow } from '../database/rows';
 import { ErasureEntity } from './erasure.entity';
 
-const TRIES = 20;
-const PAUSE_MS = 50;
 /** Somebody reads an older state of the database: later. */
 const AGAIN_MS = 30_000;
 
@@ -54,10 +51,7 @@ export class PurgeService implements OnApplicationBootstrap, OnApplicationShutdo
       .find({ where: { state: 'executed', purgedAt: IsNull() }, select: { id: true, decidedAt: true } });
     const since = Math.max(...waiting.map((row) => row.decidedAt ?? 0));
     if (waiting.length === 0) return true;
-    for (let tries = 1; !(await this.database.purge(since)); tries += 1) {
-      if (tries === TRIES) return false;
-      await sleep(PAUSE_MS);
-    }
+    if (!(await this.database.purge(since))) return false;
     const purgedAt = this.clock.now();
     const ids = waiting.map((row) => row.id);
     await this.database.transaction(async (tx) => {

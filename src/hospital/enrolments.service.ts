@@ -1,4 +1,4 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { DecisionsService } from '../auth/decisions.service';
 import { Clock } from '../common/clock';
@@ -13,14 +13,12 @@ export interface Chart {
 
 /** Which hospital keeps which patient's record. */
 @Injectable()
-export class EnrolmentsService implements OnModuleInit {
+export class EnrolmentsService {
   constructor(
     private readonly decisions: DecisionsService,
     private readonly clock: Clock,
-  ) {}
-
-  /** A patient who registered is enrolled when the registration is approved. */
-  onModuleInit(): void {
+  ) {
+    // A patient who registered is enrolled when the registration is approved.
     this.decisions.onApproved(async (tx, { id, role }) => {
       if (role === 'PATIENT') await this.change(tx, id, { enrolledAt: this.clock.now() });
     });
@@ -34,6 +32,13 @@ export class EnrolmentsService implements OnModuleInit {
   async chartOf(manager: EntityManager, patientId: string): Promise<Chart | null> {
     const [row] = await selectRows(manager, EnrolmentEntity, 'patientId', [patientId]);
     return row && row.enrolledAt !== null ? { hospitalId: row.hospitalId, erased: row.erasedAt !== null } : null;
+  }
+
+  /** The same, where an approval was given that this database does not know: a registration that waits is enrolled by it. */
+  async chartAfterApproval(tx: EntityManager, patientId: string): Promise<Chart | null> {
+    const [row] = await selectRows(tx, EnrolmentEntity, 'patientId', [patientId]);
+    if (row?.enrolledAt === null) await this.change(tx, patientId, { enrolledAt: this.clock.now() });
+    return this.chartOf(tx, patientId);
   }
 
   /** From now on the chart is erased: it is in no list, and whoever may see it is told so. */

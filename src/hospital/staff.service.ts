@@ -1,4 +1,4 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { Actor } from '../common/actor';
 import { AuditService } from '../audit/audit.service';
@@ -29,7 +29,7 @@ export type DepartureListener = (tx: EntityManager, staff: { id: string; hospita
 
 /** The people who work at a hospital (R9), from registration to departure (R11). */
 @Injectable()
-export class StaffService implements OnModuleInit {
+export class StaffService {
   private readonly listeners: DepartureListener[] = [];
 
   constructor(
@@ -42,9 +42,7 @@ export class StaffService implements OnModuleInit {
     private readonly idempotency: IdempotencyService,
     private readonly audit: AuditService,
     private readonly clock: Clock,
-  ) {}
-
-  onModuleInit(): void {
+  ) {
     this.decisions.onApproved(async (tx, { id, role }) => {
       const row = role === 'DOCTOR' ? await find(tx, id) : undefined;
       if (row) await updateRow(tx, StaffEntity, row, { startedAt: this.clock.now() });

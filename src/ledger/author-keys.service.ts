@@ -1,9 +1,9 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { EntityManager } from 'typeorm';
 import type { Actor } from '../common/actor';
-import { accountSubject } from '../auth/accounts.service';
+import { AccountsService, accountSubject } from '../auth/accounts.service';
 import { DecisionsService } from '../auth/decisions.service';
 import { Clock } from '../common/clock';
 import { ApiError } from '../common/errors';
@@ -39,7 +39,7 @@ type NewEvent = Omit<KeyRegistration, About> | Omit<KeyRevocation, About>;
 
 /** Keys of authors: which one signs for whom, and the events by which a hospital's log knows them. */
 @Injectable()
-export class AuthorKeysService implements OnModuleInit {
+export class AuthorKeysService {
   private readonly signing = new LRUCache<string, SigningKey>({ max: 2_000, ttl: 10 * 60_000 });
 
   /** Account by hospital and thumbprint. A registered key never changes hands, so this is remembered. */
@@ -47,16 +47,15 @@ export class AuthorKeysService implements OnModuleInit {
 
   constructor(
     private readonly database: Database,
+    private readonly people: AccountsService,
     private readonly hospitals: HospitalsService,
     private readonly staff: StaffService,
     private readonly decisions: DecisionsService,
     private readonly tlog: TlogService,
     private readonly keyRing: KeyRing,
     private readonly clock: Clock,
-  ) {}
-
-  /** Who leaves a hospital, or whose login ends for another reason, signs nothing any more (R11). */
-  onModuleInit(): void {
+  ) {
+    // Who leaves a hospital, or whose login ends for another reason, signs nothing any more (R11).
     const end = async (tx: EntityManager, id: string, reason: RevocationReason) => {
       const { active } = await this.keysOf(tx, id);
       if (active) await this.revoke(tx, active.kid, reason);
@@ -141,9 +140,13 @@ export class AuthorKeysService implements OnModuleInit {
     return events.some((item) => item.hospitalId === hospitalId) && events.every((item) => item.event === 'register');
   }
 
-  /** Lets a hospital's log say that a key counts from now on. */
+  /**
+   * Lets a hospital's log say that a key counts from now on.
+   * @throws ApiError `unauthenticated` when its account has ended: a process that has not heard of it yet gives no key that nobody would revoke
+   */
   async register(tx: EntityManager, hospitalId: string, key: Pick<AuthorKeyEntity, 'kid' | 'x' | 'custody' | 'accountId'>): Promise<void> {
     const { kid, x, custody, accountId: account } = key;
+    if ((await this.people.people(tx, [account])).get(account)?.status !== 'ACTIVE') throw new ApiError('unauthenticated');
     await this.append(tx, hospitalId, { event: 'register', kid, x, custody, account });
   }
 

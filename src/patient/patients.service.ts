@@ -1,4 +1,4 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { AccessService, type Grant } from '../access/access.service';
 import { AuditService } from '../audit/audit.service';
@@ -33,7 +33,7 @@ import { masked, opened, type PatientContact, patientByIdentifier } from './pati
 
 /** Patients' administrative data: registration, enrolment, finding and changing. */
 @Injectable()
-export class PatientsService implements OnModuleInit {
+export class PatientsService {
   constructor(
     private readonly database: Database,
     private readonly access: AccessService,
@@ -48,13 +48,9 @@ export class PatientsService implements OnModuleInit {
     private readonly search: PatientSearchService,
     private readonly audit: AuditService,
     private readonly clock: Clock,
-  ) {}
-
-  /**
-   * An identifier and a name count from the approval on: a stranger who registers with somebody's number must neither learn that it is in use nor keep the
-   * hospital from enrolling its owner.
-   */
-  onModuleInit(): void {
+  ) {
+    // An identifier and a name count from the approval on: a stranger who registers with somebody's number must neither learn that it is in use nor
+    // keep the hospital from enrolling its owner.
     this.decisions.onApproved(async (tx, { id, role }) => {
       if (role !== 'PATIENT') return;
       const row = await this.find(tx, id);

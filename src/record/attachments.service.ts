@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { type EntityManager, In, IsNull, Not } from 'typeorm';
+import { type EntityManager, In, IsNull, LessThan, Not } from 'typeorm';
 import { AccessService, type Grant } from '../access/access.service';
 import type { Actor } from '../common/actor';
 import { Clock, isoTime } from '../common/clock';
@@ -17,6 +17,9 @@ import { FoundRecord, RecordsService } from './records.service';
 import { sealedFiles } from './resources';
 
 const CHUNK_BYTES = 256 * 1024;
+
+/** No upload takes longer: a slower client is cut off (`SLOW_CLIENT_SECONDS`). */
+const UPLOAD_MS = 3_600_000;
 const MAX_FILES = 20;
 
 export interface Upload {
@@ -46,10 +49,12 @@ export class AttachmentsService implements OnApplicationBootstrap {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Uploads that a stopped server cut off. */
+  /** Uploads that a stopped server cut off; those of other processes may be under way. */
   async onApplicationBootstrap(): Promise<void> {
     await this.database.transaction(async (tx) => {
-      const cut = await tx.getRepository(AttachmentEntity).find({ where: { completedAt: IsNull() }, select: { id: true } });
+      const cut = await tx
+        .getRepository(AttachmentEntity)
+        .find({ where: { completedAt: IsNull(), createdAt: LessThan(this.clock.now() - UPLOAD_MS) }, select: { id: true } });
       await this.discard(
         tx,
         cut.map((row) => row.id),

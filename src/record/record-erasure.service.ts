@@ -3,6 +3,7 @@ import { type EntityManager, In } from 'typeorm';
 import type { Grant } from '../access/access.service';
 import { Clock } from '../common/clock';
 import { ApiError } from '../common/errors';
+import { selectRows } from '../database/rows';
 import { AttachmentChunkEntity, AttachmentEntity, RecordEntity } from './record.entity';
 import { RecordsService } from './records.service';
 
@@ -18,6 +19,12 @@ export class RecordErasureService {
     private readonly records: RecordsService,
     private readonly clock: Clock,
   ) {}
+
+  /** Whether it is not there: never was, or is erased already. */
+  async isGone(manager: EntityManager, id: string): Promise<boolean> {
+    const [row] = await selectRows(manager, RecordEntity, 'id', [id]);
+    return !row || row.status === 'erased';
+  }
 
   /** Whether there is something to erase: a sealed record. @throws ApiError `conflict` for a draft, `erased` for what is gone already */
   async assertErasable(manager: EntityManager, id: string): Promise<void> {

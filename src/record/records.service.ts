@@ -1,4 +1,4 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { type EntityManager, In } from 'typeorm';
 import { AccessService, type Grant, type Target } from '../access/access.service';
 import { AccountsService } from '../auth/accounts.service';
@@ -60,7 +60,7 @@ export function sealedError(id: string): ApiError {
 
 /** Drafts, and reading drafts and sealed records. */
 @Injectable()
-export class RecordsService implements OnModuleInit {
+export class RecordsService {
   constructor(
     private readonly access: AccessService,
     private readonly accounts: AccountsService,
@@ -69,10 +69,8 @@ export class RecordsService implements OnModuleInit {
     private readonly verification: VerificationService,
     private readonly keyRing: KeyRing,
     private readonly clock: Clock,
-  ) {}
-
-  /** Drafts of somebody who leaves go to the one who takes over; without one they stay, for the hospital to read or delete. */
-  onModuleInit(): void {
+  ) {
+    // Drafts of somebody who leaves go to the one who takes over; without one they stay, for the hospital to read or delete.
     this.verification.keep(recordRows);
     this.staff.onDeparture(async (tx, { id, handOverTo }) => {
       if (handOverTo !== null) await tx.getRepository(RecordEntity).update({ authorId: id, status: 'draft' }, { authorId: handOverTo });

@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiClient, type Answer } from '../support/api-client';
 import { type OwnPostgres, ownPostgres } from '../support/own-postgres';
@@ -137,3 +141,62 @@ test('PostgreSQL itself ends what hangs: time limits of statements, locks and op
   }
   await app.app.close();
 });
+
+/** A way to the database on which, when `freeze` is called, what is connected carries nothing any more, as after a power cut of its host; new connections work. */
+async function proxy(): Promise<{ url: string; freeze(): void; close(): void }> {
+  const folder = decodeURIComponent(/host=([^&]*)/.exec(url)?.[1] ?? '');
+  const dir = mkdtempSync(join(tmpdir(), 'bjwt-ehr-proxy-'));
+  const pairs: [Socket, Socket][] = [];
+  const server = createServer((near) => {
+    const far = connect(join(folder, '.s.PGSQL.5432'));
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const)
+      from
+        .on('data', (data) => to.write(data))
+        .on('error', () => to.destroy())
+        .on('close', () => to.destroy());
+    pairs.push([near, far]);
+  });
+  await new Promise<void>((resolve) => server.listen(join(dir, '.s.PGSQL.5432'), resolve));
+  return {
+    url: url.replace(/host=[^&]*/, `host=${encodeURIComponent(dir)}`),
+    freeze: () => {
+      for (const [near, far] of pairs.splice(0)) {
+        near.removeAllListeners('close').removeAllListeners('data').pause();
+        far.removeAllListeners('close').removeAllListeners('data').destroy();
+      }
+    },
+    close: () => {
+      for (const pair of pairs) for (const socket of pair) socket.destroy();
+      server.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+test('SEC-92 ATTACK connections that die without a word: the server gives them up within a minute and works again, with nothing half done', async () => {
+  const way = await proxy();
+  const server = await startServer(world.dir, { DATABASE_URL: way.url });
+  try {
+    const [doctor, hospital] = [at(server, world.doctorA), at(server, world.hospitalA)];
+    const acts: (() => Promise<{ status: number }>)[] = [
+      () => doctor.api.get(`/patients/${world.patientA.id}`),
+      () => doctor.api.post(`/patients/${world.patientA.id}/diagnoses`, { code: 'I10', display: 'Hypertension' }),
+      () => hospital.api.post('/patients', { name: 'New Born', birthDate: '2020-01-01', gender: 'female' }),
+      () => ready(server),
+    ];
+    const statuses = async () => Promise.all(acts.map(async (act) => (await act()).status));
+    const well = [200, 201, 201, 200];
+    expect(await statuses()).toEqual(well);
+    way.freeze();
+    const first = statuses(); // each answered, if with an error
+    expect((await first).every((status) => status >= 200)).toBe(true);
+    await sleep(20_000);
+    expect(await statuses()).toEqual(well);
+  } finally {
+    await server.stop();
+    way.close();
+  }
+}, 180_000);

@@ -35,6 +35,19 @@ test('SEC-97 the server does all its work as a role that owns nothing: sealing, 
   expect(owned.rows).toEqual([]);
 }, 60_000);
 
+test('SEC-97 ATTACK any other role of the server does not get in, and nobody but the owner creates anything', async () => {
+  const stranger = `stranger_${store.server}`;
+  await ask(process.env['TEST_POSTGRES'] ?? '', `CREATE ROLE ${stranger} LOGIN`);
+  try {
+    const address = store.serverUrl.replace(store.server, stranger);
+    await expect(ask(address, `SELECT pg_notify('bjwt_ehr', '{}')`)).rejects.toThrow('permission denied for database');
+  } finally {
+    await ask(process.env['TEST_POSTGRES'] ?? '', `DROP ROLE ${stranger}`);
+  }
+  for (const statement of ['CREATE TABLE x (y int)', 'CREATE TEMPORARY TABLE x (y int)', 'CREATE SCHEMA x'])
+    await expect(asServer(statement)).rejects.toThrow('permission denied');
+});
+
 describe('SEC-97 ATTACK with the password of the server’s role', () => {
   const appendOnly = ['audit_event', 'author_key', 'consent', 'key_event', 'ledger_block', 'log_checkpoint', 'log_cosignature'];
   const more = ['log_incarnation', 'log_leaf', 'log_tile', 'trail_batch'];
@@ -72,7 +85,8 @@ describe('SEC-97 ATTACK with the password of the server’s role', () => {
     await expect(asServer(statement)).rejects.toThrow(refusal);
   });
 
-  test('a temporary table in place of the chain does not tell the triggers of an erasure', async () => {
+  test('a temporary table in place of the chain, where the operator lets it be made, does not tell the triggers of an erasure', async () => {
+    await ask(store.ownerUrl, `DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO ${store.server}', current_database()); END $$`);
     const record = await sealedDiagnosis(world.doctorA, world.patientA.id);
     await sealedDiagnosis(world.doctorA, world.patientA.id);
     // Each block is one that erases the block before it.

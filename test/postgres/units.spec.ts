@@ -102,3 +102,21 @@ test('SEC-90 a unit that fails leaves nothing and takes nobody with it, alone an
   expect(rows.map(({ minute }) => minute)).toEqual(kept);
   expect(kept).toEqual(Array.from({ length: 8 }, (_none, index) => 102 + 3 * index));
 });
+
+test('SEC-93 a unit that nobody in another one waits for takes nobody’s effects, nor does whoever made the executor begin', async () => {
+  const told: number[] = [];
+  const units: Promise<unknown>[] = [];
+  await database.beside(async () => {
+    units.push(database.beside((tx) => Promise.resolve(needAlone(tx)))); // in the end it waits for the outer one, to run alone
+    await soon();
+  });
+  for (let number = 0; number < 20; number += 1)
+    units.push(
+      database.transaction(async (tx) => {
+        await tx.query('SELECT pg_sleep(0.01)');
+        database.afterCommit(() => told.push(number));
+      }),
+    );
+  await Promise.all(units);
+  expect(told).toHaveLength(20);
+});
