@@ -127,7 +127,7 @@ export class AccessService {
     try {
       assertThere(decided);
       const value = await work(reader, grant);
-      await this.database.beside((tx) => this.append(tx, actor, action, decided, 'ok', grant.noted));
+      await this.database.append((tx) => this.append(tx, actor, action, decided, 'ok', grant.noted));
       return value;
     } catch (error) {
       await this.fail(actor, action, decided, error);
@@ -248,13 +248,13 @@ export class AccessService {
 
   /** A refusal is on the trail before the caller learns of it. */
   private async refuse(actor: Actor, action: ChartAction, decided: Decided | undefined): Promise<never> {
-    if (decided) await this.database.beside((tx) => this.append(tx, actor, action, decided, 'denied', {}));
+    if (decided) await this.database.append((tx) => this.append(tx, actor, action, decided, 'denied', {}));
     throw notFound();
   }
 
   private async fail(actor: Actor, action: ChartAction, decided: Decided, error: unknown): Promise<void> {
     const reason = error instanceof ApiError ? error.code : 'internal_error';
-    await this.database.beside((tx) => this.append(tx, actor, action, decided, 'failed', {}, reason));
+    await this.database.append((tx) => this.append(tx, actor, action, decided, 'failed', {}, reason));
   }
 
   private append(

@@ -96,7 +96,7 @@ export class AuditService implements OnModuleInit {
 
   /** Appends one row as a unit of its own. */
   record(entry: AuditEntry): Promise<void> {
-    return this.database.beside((tx) => this.append(tx, entry));
+    return this.database.append((tx) => this.append(tx, entry));
   }
 
   /**

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { EntityManager, QueryRunner } from 'typeorm';
+import { ADVISORY } from './advisory-locks';
+import { dialectOf } from './dialect';
 import { RunAgain } from './executor';
 
 /** On the runner of a unit that others may run beside. */
@@ -27,4 +29,9 @@ export async function claim(tx: EntityManager, name: string): Promise<boolean> {
 /** To be called before what only a unit that runs alone may do. @throws RunAgain in any other one: it runs again, alone */
 export function needAlone(tx: EntityManager): void {
   if (isBeside(tx)) throw new RunAgain();
+}
+
+/** Waits until no unit appends to the trail that began before, and keeps it from others until the end of the unit (PostgreSQL; on SQLite no unit overlaps another). */
+export async function holdTrail(tx: EntityManager): Promise<void> {
+  if (dialectOf(tx) === 'postgres') await tx.query('SELECT pg_advisory_xact_lock($1)', [ADVISORY.trail]);
 }

@@ -1,6 +1,7 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { ADVISORY } from './advisory-locks';
 import { PATIENCE_MS, whileBusy } from './busy';
+import type { SharedLock } from './executor';
 
 /** Where transactions run that no other one overlaps, of whatever process. */
 export interface Connections {
@@ -55,9 +56,9 @@ export class PooledConnections implements Connections {
     await runner.query('SELECT pg_advisory_xact_lock($1)', [ADVISORY.writing]);
   }
 
-  /** Opens a transaction that only others of its kind overlap. */
-  async beginBeside(runner: QueryRunner): Promise<void> {
+  /** Opens a transaction that others with this lock overlap. */
+  async beginBeside(runner: QueryRunner, lock: SharedLock): Promise<void> {
     await runner.startTransaction('READ COMMITTED');
-    await runner.query('SELECT pg_advisory_xact_lock_shared($1)', [ADVISORY.writing]);
+    await runner.query('SELECT pg_advisory_xact_lock_shared($1)', [ADVISORY[lock]]);
   }
 }

@@ -4,7 +4,7 @@ import { primary } from '../common/ipc';
 import { currentSpan } from '../common/tracing';
 import { ClusterPeers } from './cluster-peers';
 import { OneConnection, PooledConnections } from './connections';
-import type { Executor, UnitWatch, Work } from './executor';
+import type { Executor, SharedLock, UnitWatch, Work } from './executor';
 import { NoPeers, type Peers, PostgresPeers } from './peers';
 import { PooledExecutor } from './pooled-executor';
 import { type PoolLoad, poolLoad } from './pool-load';
@@ -70,11 +70,26 @@ export class Database implements OnApplicationShutdown {
   }
 
   /**
-   * The same for a unit that others of this kind may overlap (on PostgreSQL): one that appends to the trail only, or that changes the chart of one patient, which
-   * it claims first (`claim`). Whatever else it reads may change until it commits; what must not, it does after `needAlone`.
+   * The same for a unit that others of this kind may overlap (on PostgreSQL): one that changes the chart of one patient, which it claims first (`claim`).
+   * Whatever else it reads may change until it commits; what must not, it does after `needAlone`.
    */
   beside<T>(work: Work<T>): Promise<T> {
-    return currentSpan() ? tracedUnit((unit) => this.executor.runBeside(unit), work) : this.executor.runBeside(work);
+    return this.runBeside(work, 'writing');
+  }
+
+  /** The same for a unit that does nothing but append to the trail. It waits for no other one but the sealing of the trail: reading goes on while somebody imports. */
+  append<T>(work: Work<T>): Promise<T> {
+    return this.runBeside(work, 'trail');
+  }
+
+  /** @throws when the database takes no writes now, or does not answer. On PostgreSQL without waiting for those who write. */
+  async assertWritable(): Promise<void> {
+    const { writer } = this.sources;
+    if (writer.options.type !== 'postgres') return void (await this.transaction((tx) => tx.query('SELECT 1')));
+    const [row] = await writer.query<{ may: boolean }[]>(
+      `SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off' AS may`,
+    );
+    if (row?.may !== true) throw new Error('The database is read-only');
   }
 
   /** Calls `effect` once the unit that is running now is durable: for caches and log files, which must not run ahead of the database. */
@@ -106,6 +121,10 @@ export class Database implements OnApplicationShutdown {
    */
   purge(since = Date.now()): Promise<boolean> {
     return this.purgeFiles(since);
+  }
+
+  private runBeside<T>(work: Work<T>, lock: SharedLock): Promise<T> {
+    return currentSpan() ? tracedUnit((unit) => this.executor.runBeside(unit, lock), work) : this.executor.runBeside(work, lock);
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -19,6 +19,9 @@ export interface UnitWatch {
   repeated(): void;
 }
 
+/** What units share that run beside each other: `writing`, which units that run alone wait for, or, when all they do is append to the trail, `trail`. */
+export type SharedLock = 'writing' | 'trail';
+
 /** Runs units of work, each atomic for itself and durable when it is acknowledged. */
 export interface Executor {
   /** Units that are not yet done. */
@@ -26,7 +29,7 @@ export interface Executor {
   /** Runs a unit that no other one overlaps. Resolves with its value after the commit is durable. */
   run<T>(work: Work<T>): Promise<T>;
   /** The same for a unit that others of this kind may overlap, where the store lets them. */
-  runBeside<T>(work: Work<T>): Promise<T>;
+  runBeside<T>(work: Work<T>, lock: SharedLock): Promise<T>;
   /** Calls `effect` after the commit of the unit that is running now; never when it is rolled back. */
   afterCommit(effect: () => void): void;
   /** Resolves when nothing waits any more. */

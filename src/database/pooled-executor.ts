@@ -3,7 +3,7 @@ import { ApiError } from '../common/errors';
 import { markBeside } from './beside';
 import { errorCode } from './busy';
 import type { PooledConnections } from './connections';
-import { type Executor, RunAgain, runEffect, SOON, type UnitWatch, type Work } from './executor';
+import { type Executor, RunAgain, runEffect, type SharedLock, SOON, type UnitWatch, type Work } from './executor';
 import { SerialExecutor } from './serial-executor';
 import { inTime } from './unit-runner';
 
@@ -46,9 +46,9 @@ export class PooledExecutor implements Executor {
     return this.units.exit(() => this.alone.run(work)); // also when asked inside a unit that does not wait for it
   }
 
-  runBeside<T>(work: Work<T>): Promise<T> {
+  runBeside<T>(work: Work<T>, lock: SharedLock): Promise<T> {
     if (this.running.size >= MAX_RUNNING) return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', SOON));
-    const done = this.attempt(work).catch((error: unknown) => {
+    const done = this.attempt(work, lock).catch((error: unknown) => {
       if (!(error instanceof RunAgain) && !CONFLICTS.includes(errorCode(error))) throw error;
       this.watch?.repeated();
       return this.run(work);
@@ -70,11 +70,11 @@ export class PooledExecutor implements Executor {
     await this.alone.idle();
   }
 
-  private async attempt<T>(work: Work<T>): Promise<T> {
+  private async attempt<T>(work: Work<T>, lock: SharedLock): Promise<T> {
     const runner = await this.connections.take();
     const unit: Unit = { effects: [] };
     try {
-      await this.connections.beginBeside(runner);
+      await this.connections.beginBeside(runner, lock);
       markBeside(runner);
       const value = await this.units.run(unit, () => inTime(runner, work, UNIT_MS));
       const begun = performance.now();

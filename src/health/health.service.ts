@@ -17,7 +17,7 @@ export class HealthService {
     if (this.connections.isEnding) throw new ApiError('unavailable', 'The server is ending');
     try {
       await this.database.reader.query('SELECT 1');
-      await this.database.transaction((tx) => tx.query('SELECT 1'));
+      await this.database.assertWritable();
     } catch {
       throw new ApiError('unavailable', 'The database does not answer', SOON);
     }

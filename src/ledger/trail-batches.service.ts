@@ -5,6 +5,7 @@ import { Clock } from '../common/clock';
 import { ApiError } from '../common/errors';
 import { LOGS, type Logs } from '../common/logger';
 import { CONFIG, type Config } from '../config/config';
+import { holdTrail } from '../database/beside';
 import { Database } from '../database/database';
 import { insertRow } from '../database/rows';
 import { hospitalIds } from '../hospital/hospitals.service';
@@ -116,6 +117,7 @@ export class TrailBatchesService implements OnApplicationBootstrap, BeforeApplic
   /** If the process dies before the commit, nothing is stored, and the next batch begins where this one did. */
   private async store(tx: EntityManager, batch: TrailBatch, leaves: readonly Buffer[], hospitals: readonly string[]): Promise<boolean> {
     const { number, from, until, count } = batch;
+    await holdTrail(tx); // rows are appended beside units that run alone, as this one does
     const newest = await newestTrailBatch(tx);
     if ((newest?.number ?? 0) !== number - 1) return false;
     if ((await countTrailRows(tx, { after: from, until })) !== count) return false;

@@ -86,7 +86,10 @@ describe('SEC-97 ATTACK with the password of the server’s role', () => {
   });
 
   test('a temporary table in place of the chain, where the operator lets it be made, does not tell the triggers of an erasure', async () => {
-    await ask(store.ownerUrl, `DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO ${store.server}', current_database()); END $$`);
+    await ask(
+      store.ownerUrl,
+      `DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO ${store.server}', current_database()); END $$`,
+    );
     const record = await sealedDiagnosis(world.doctorA, world.patientA.id);
     await sealedDiagnosis(world.doctorA, world.patientA.id);
     // Each block is one that erases the block before it.

@@ -1,5 +1,5 @@
 import { Database } from '../../src/database/database';
-import { claim, needAlone } from '../../src/database/beside';
+import { claim, holdTrail, needAlone } from '../../src/database/beside';
 import { createWorld, type World } from '../support/world';
 
 let world: World;
@@ -119,4 +119,35 @@ test('SEC-93 a unit that nobody in another one waits for takes nobody’s effect
     );
   await Promise.all(units);
   expect(told).toHaveLength(20);
+});
+
+test('SEC-93 reading and the probes go on while a unit runs alone for long; the sealing of the trail waits for who appends, and then keeps others waiting', async () => {
+  const [held, end] = [gate(), gate()];
+  const long = database.transaction(async () => {
+    held.open();
+    await end.opened;
+  });
+  await held.opened;
+  expect((await world.doctorA.api.get(`/patients/${world.patientA.id}`)).status).toBe(200);
+  expect((await world.anonymous.get('//health/ready')).status).toBe(200);
+  end.open();
+  await long;
+  const said: string[] = [];
+  const [appending, appended] = [gate(), gate()];
+  const first = database.append(async () => {
+    appending.open();
+    await appended.opened;
+    said.push('first ends');
+  });
+  await appending.opened;
+  const sealing = database.transaction(async (tx) => {
+    await holdTrail(tx);
+    said.push('trail held');
+    await soon();
+  });
+  await soon();
+  const second = database.append(() => Promise.resolve(said.push('second')));
+  appended.open();
+  await Promise.all([first, sealing, second]);
+  expect(said).toEqual(['first ends', 'trail held', 'second']);
 });
