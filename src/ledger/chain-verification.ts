@@ -55,9 +55,8 @@ type Chain = Pick<ChainEntity, 'chainId' | 'patientId' | 'hospitalId'>;
 /** Walks one chain from block 0 to its head in bounded memory, without stopping the server for others. Never throws for what it finds in the rows. */
 export async function verifyStoredChain(manager: EntityManager, chain: Chain, context: VerificationContext): Promise<StoredChainReport> {
   // Counted before the tip is read: each of these rows has its block at or below the tip, whatever others seal meanwhile.
-  const counted = await Promise.all(
-    context.keepers.map(async (keeper) => ({ keeper, count: await keeper.count(manager, chain.patientId) })),
-  );
+  const counted: { keeper: RowKeeper; count: number }[] = [];
+  for (const keeper of context.keepers) counted.push({ keeper, count: await keeper.count(manager, chain.patientId) });
   const tip = await tipOf(manager, chain.chainId);
   const origin = await context.originOf(chain.hospitalId);
   const ledger = ledgerId(origin);

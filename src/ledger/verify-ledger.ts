@@ -81,7 +81,9 @@ async function headOf(manager: EntityManager, chainId: Buffer): Promise<string> 
 
 /** Patients for whom rows say that something was sealed. Read before the chains: each of them then has one. */
 export async function patientsWithSeals(manager: EntityManager, keepers: readonly RowKeeper[]): Promise<Set<string>> {
-  return new Set((await Promise.all(keepers.map((keeper) => keeper.patients(manager)))).flat());
+  const found = new Set<string>();
+  for (const keeper of keepers) for (const patientId of await keeper.patients(manager)) found.add(patientId);
+  return found;
 }
 
 /** Verdicts over blocks without a head row, and over patients (`sealedFor`) of whom there is no chain. */
