@@ -104,7 +104,7 @@ function isSilence(error: unknown): boolean {
 }
 
 /** Nobody else gets this connection: it says nothing any more, or its transaction may still be open. The pool hears that it has ended. */
-function hangUp(client: Client): void {
+export function hangUp(client: Client): void {
   (client as unknown as { connection: Connection }).connection.stream.destroy();
 }
 

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { Client, type ClientConfig } from 'pg';
+import { Client, type ClientConfig, type QueryResult } from 'pg';
+import { OneAtATime } from '../common/one-at-a-time';
 import { ADVISORY } from './advisory-locks';
+import { hangUp } from './direct-queries';
 
 /** What processes on one database tell each other. Told again it must do no harm, and it may be lost: who needs to know looks for itself too, if later. */
 export type News =
@@ -36,6 +38,9 @@ export class NoPeers implements Peers {
 }
 
 const CHANNEL = 'bjwt_ehr';
+const ANSWER_MS = 10_000;
+/** What is not told is looked up. */
+const MAX_UNTOLD = 1_000;
 
 /**
  * PostgreSQL: a connection of its own that listens (`LISTEN`) and holds the leader's advisory lock. When it breaks, leadership is over, for the lock went
@@ -43,6 +48,8 @@ const CHANNEL = 'bjwt_ehr';
  */
 export class PostgresPeers implements Peers {
   private readonly listeners: ((news: News) => void)[] = [];
+  /** A connection asks one thing at a time. */
+  private readonly turns = new OneAtATime(MAX_UNTOLD);
   private connecting: Promise<Client> | undefined;
   private leading: Client | undefined;
   private closed = false;
@@ -55,16 +62,12 @@ export class PostgresPeers implements Peers {
 
   async leads(): Promise<boolean> {
     const client = await this.connection();
-    if (this.leading === client) return true;
-    const answer = await client.query<{ led: boolean }>('SELECT pg_try_advisory_lock($1) AS led', [ADVISORY.leading]);
-    if (answer.rows[0]?.led === true) this.leading = client;
-    return this.leading === client;
+    return this.leading === client || this.turns.run(() => this.lead());
   }
 
   tell(news: News): void {
-    this.connection()
-      .then((client) => client.query('SELECT pg_notify($1, $2)', [CHANNEL, JSON.stringify({ from: this.self, news })]))
-      .catch(() => undefined);
+    const text = JSON.stringify({ from: this.self, news });
+    this.turns.run(async () => this.ask(await this.connection(), 'SELECT pg_notify($1, $2)', [CHANNEL, text])).catch(() => undefined);
   }
 
   onTold(listener: (news: News) => void): void {
@@ -76,12 +79,30 @@ export class PostgresPeers implements Peers {
     await this.connecting?.then((client) => client.end()).catch(() => undefined);
   }
 
+  private async lead(): Promise<boolean> {
+    const client = await this.connection();
+    const { rows } = await this.ask(client, 'SELECT pg_try_advisory_lock($1) AS led', [ADVISORY.leading]);
+    const [row] = rows as { led: boolean }[];
+    if (row?.led === true) this.leading = client;
+    return row?.led === true;
+  }
+
+  /** A connection that does not answer is given up, and leadership with it. */
+  private async ask(client: Client, text: string, values: unknown[]): Promise<QueryResult> {
+    try {
+      return await client.query(text, values);
+    } catch (error) {
+      hangUp(client);
+      throw error;
+    }
+  }
+
   private connection(): Promise<Client> {
     return (this.connecting ??= this.connect());
   }
 
   private async connect(): Promise<Client> {
-    const client = new Client(this.store);
+    const client = new Client({ ...this.store, query_timeout: ANSWER_MS });
     const over = () => {
       if (this.leading === client) this.leading = undefined;
       this.connecting = undefined;
