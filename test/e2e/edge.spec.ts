@@ -99,7 +99,7 @@ describe('SEC-68 security headers on every answer of every status', () => {
       gender: 'other',
     });
   async function broken(): Promise<Answer> {
-    const query = jest.spyOn(world.app.get(Database).reader, 'query').mockRejectedValueOnce(new Error('gone'));
+    const query = jest.spyOn(world.app.get(Database).reader, 'query').mockRejectedValue(new Error('gone'));
     const answer = await raw({ path: '/health/ready' });
     query.mockRestore();
     return answer;
