@@ -177,7 +177,7 @@ test('SEC-90 SEC-91 of 120 parallel creates each second fails at its very end: w
   const db = openRaw(world);
   const failing = `NEW.action = 'record.create' AND NEW.outcome = 'ok' AND NEW.actorId = '${colleagueA.id}'`;
   db.exec(`CREATE TRIGGER failing BEFORE INSERT ON audit_event WHEN ${failing} BEGIN SELECT RAISE(ABORT, 'not on the trail'); END`);
-  const rowsOf = (doctor: Person) => select<{ id: string }>(world, 'SELECT id FROM record WHERE authorId = ?', doctor.id);
+  const rowsOf = (doctor: Person) => select<{ id: string }>(world, 'SELECT id FROM record WHERE authorId = ? ORDER BY id', doctor.id);
   const tables = ['record', 'ledger_block', 'idempotency'];
   const counts = async () => {
     const found = tables.map((table) => select<{ n: number }>(world, `SELECT COUNT(*) AS n FROM "${table}"`));

@@ -6,12 +6,15 @@ const BACKGROUND = ['log_tile', 'log_checkpoint', 'log_cosignature', 'trail_batc
 /** How many rows each table has; the trail is left out, for refusals are on it too. Entries of the logs count once, wherever they are. */
 export async function rowCounts({ foundations }: TestApp): Promise<Record<string, number>> {
   const { reader } = foundations.sources;
+  const tables = reader.entityMetadatas
+    .map(({ tableName }) => tableName)
+    .filter((table) => table !== 'audit_event' && !BACKGROUND.includes(table));
+  // One statement, for one moment: entries move meanwhile.
+  const each = tables.map((table) => `SELECT '${table}' AS name, COUNT(*) AS n FROM "${table}"`);
   const counts: Record<string, number> = {};
-  for (const { tableName } of reader.entityMetadatas) {
-    if (tableName === 'audit_event' || BACKGROUND.includes(tableName)) continue;
-    const [row] = await reader.query<[{ n: number }]>(`SELECT COUNT(*) AS n FROM "${tableName}"`);
-    const name = tableName === 'log_pending' || tableName === 'log_leaf' ? 'entries of the logs' : tableName;
-    counts[name] = (counts[name] ?? 0) + row.n;
+  for (const { name, n } of await reader.query<{ name: string; n: number }[]>(each.join(' UNION ALL '))) {
+    const key = name === 'log_pending' || name === 'log_leaf' ? 'entries of the logs' : name;
+    counts[key] = (counts[key] ?? 0) + n;
   }
   return counts;
 }
