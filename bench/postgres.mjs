@@ -1,6 +1,6 @@
 /** P10: two of our processes on one PostgreSQL (fsync on) ÷ pgbench that inserts the same rows into tables of the same make, at 16 clients. */
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,12 +14,13 @@ const CONNECTIONS = 32;
 const TABLES = ['record', 'ledger_content', 'ledger_block', 'log_pending', 'log_leaf', 'audit_event', 'ledger_chain'];
 const require = createRequire(import.meta.url);
 
-/** As the tests start one. Null: no PostgreSQL is installed. */
+/** As the tests start one. Null: no PostgreSQL with pgbench is installed. */
 function startServer() {
   require('../tools/swc-register.cjs');
-  const { postgresBinaries, startPostgres } = require('../test/support/postgres-server.ts');
-  const binaries = postgresBinaries();
-  return binaries && { binaries, ...startPostgres(binaries) };
+  const { findPostgres } = require('../test/support/find-postgres.ts');
+  const { startPostgres } = require('../test/support/postgres-server.ts');
+  const found = findPostgres();
+  return found && existsSync(join(found.bin, 'pgbench')) ? { binaries: found.bin, ...startPostgres(found) } : null;
 }
 
 /** Tables of pgbench's own: columns, defaults, keys and indexes of ours, no triggers and no rows but the heads. */

@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type Sqlite from 'better-sqlite3';
 import type { Client, Connection, QueryResult as PgResult } from 'pg';
 import { type DataSource, QueryFailedError, QueryResult, type QueryRunner } from 'typeorm';
 import type { BetterSqlite3Driver } from 'typeorm/driver/better-sqlite3/BetterSqlite3Driver.js';
 
 const MAX_STATEMENTS = 500;
+const HANG_UP_MS = 1_000;
 
 type Query = (text: string, values?: unknown[], structured?: boolean) => Promise<unknown>;
 
@@ -92,7 +94,7 @@ function postgresQuery(runner: QueryRunner): Query {
       const raw = rawOf(answer);
       return structured ? resultOf(raw, answer.rows, answer.rowCount ?? undefined) : raw;
     } catch (error) {
-      if (text === 'ROLLBACK' || isSilence(error)) hangUp(client);
+      if (text === 'ROLLBACK' || isSilence(error)) await hangUp(client);
       throw new QueryFailedError(text, values, error as Error);
     }
   };
@@ -103,9 +105,16 @@ function isSilence(error: unknown): boolean {
   return error instanceof Error && error.message === 'Query read timeout';
 }
 
-/** Nobody else gets this connection: it says nothing any more, or its transaction may still be open. The pool hears that it has ended. */
-export function hangUp(client: Client): void {
-  (client as unknown as { connection: Connection }).connection.stream.destroy();
+/**
+ * Nobody else gets this connection: it says nothing any more, or its transaction may still be open. Resolves when the client knows that it has ended, for
+ * then the pool does not hand it on.
+ */
+export async function hangUp(client: Client): Promise<void> {
+  const { stream } = (client as unknown as { connection: Connection }).connection;
+  if (stream.destroyed) return;
+  const ended = new Promise<void>((resolve) => void client.once('end', resolve));
+  stream.destroy();
+  await Promise.race([ended, sleep(HANG_UP_MS, undefined, { ref: false })]);
 }
 
 /** As TypeORM gives it. */

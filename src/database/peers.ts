@@ -51,6 +51,8 @@ export class PostgresPeers implements Peers {
   /** A connection asks one thing at a time. */
   private readonly turns = new OneAtATime(MAX_UNTOLD);
   private connecting: Promise<Client> | undefined;
+  /** Of which `connecting` is. */
+  private current: Client | undefined;
   private leading: Client | undefined;
   private closed = false;
   /** So that this process does not hear itself. */
@@ -92,7 +94,7 @@ export class PostgresPeers implements Peers {
     try {
       return await client.query(text, values);
     } catch (error) {
-      hangUp(client);
+      await hangUp(client);
       throw error;
     }
   }
@@ -105,8 +107,11 @@ export class PostgresPeers implements Peers {
     const client = new Client({ ...this.store, query_timeout: ANSWER_MS });
     const over = () => {
       if (this.leading === client) this.leading = undefined;
+      if (this.current !== client) return; // it ends twice, and the next one may be there
+      this.current = undefined;
       this.connecting = undefined;
     };
+    this.current = client;
     client.on('error', over);
     client.on('end', over);
     client.on('notification', ({ payload }) => this.hear(payload));
@@ -117,6 +122,7 @@ export class PostgresPeers implements Peers {
       return client;
     } catch (error) {
       over();
+      void hangUp(client);
       throw error;
     }
   }

@@ -86,7 +86,7 @@ export class PooledExecutor implements Executor {
       if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
       throw error;
     } finally {
-      await this.connections.give(runner);
+      await this.connections.give(runner).catch(() => undefined); // what is stored is stored
     }
   }
 }

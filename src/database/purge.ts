@@ -44,9 +44,9 @@ export function purgeSqlite(between: (work: (runner: QueryRunner) => Promise<boo
   );
 }
 
-/** Whoever may still read a state from before this transaction id: snapshots, prepared transactions, replicas. Epochs apart are not told apart. */
+/** Whoever keeps rows from before this transaction id: snapshots, transactions that write (between two statements they have no snapshot), prepared ones, replicas. */
 const OLDER_READERS = `
-  SELECT 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND age(backend_xmin) > age($1::xid) AND COALESCE(datname, current_database()) = current_database()
+  SELECT 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND GREATEST(age(backend_xmin), age(backend_xid)) > age($1::xid) AND COALESCE(datname, current_database()) = current_database()
   UNION ALL SELECT 1 FROM pg_prepared_xacts WHERE age(transaction) > age($1::xid)
   UNION ALL SELECT 1 FROM pg_replication_slots WHERE age(xmin) > age($1::xid)`;
 /** Others wait behind who waits for a table alone: not longer than this, in ms. */
@@ -66,6 +66,7 @@ const VACUUM_MS = 3_600_000;
  */
 export async function purgePostgres(config: ClientConfig, since: number): Promise<boolean> {
   const client = new Client(config);
+  client.on('error', () => undefined); // what is asked for then fails
   await client.connect();
   try {
     return (await mayVacuum(client)) ? await vacuum(client) : await wasVacuumed(client, since);
@@ -82,12 +83,12 @@ async function vacuum(client: Client): Promise<boolean> {
   await client.query(`SET lock_timeout = ${LOCK_MS}`);
   try {
     for (const table of KEYS) await client.query(`VACUUM FULL ${table}`);
+    for (const table of ERASED) await client.query(`VACUUM ${table}`);
+    return true;
   } catch (error) {
     if (errorCode(error) === LOCK_NOT_AVAILABLE) return false;
     throw error;
   }
-  for (const table of ERASED) await client.query(`VACUUM ${table}`);
-  return true;
 }
 
 async function mayVacuum(client: Client): Promise<boolean> {

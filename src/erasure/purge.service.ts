@@ -1,4 +1,5 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { IsNull } from 'typeorm';
 import { Clock } from '../common/clock';
 import { describeError, LOGS, type Logs } from '../common/logger';
@@ -8,11 +9,15 @@ import { ErasureEntity } from './erasure.entity';
 
 /** Somebody reads an older state of the database: later. */
 const AGAIN_MS = 30_000;
+/** How long who approves an erasure waits for it. */
+const WAIT_MS = 5_000;
 
 /** After an erasure was committed, takes its bytes out of the files of the database, however often it takes; also what a stopped server left. */
 @Injectable()
 export class PurgeService implements OnApplicationBootstrap, OnApplicationShutdown {
   private timer: NodeJS.Timeout | undefined;
+  private last: Promise<void> = Promise.resolve();
+  private stopped = false;
 
   constructor(
     private readonly database: Database,
@@ -25,11 +30,19 @@ export class PurgeService implements OnApplicationBootstrap, OnApplicationShutdo
   }
 
   onApplicationShutdown(): void {
+    this.stopped = true;
     clearTimeout(this.timer);
   }
 
-  /** Never throws: what was erased stays erased. What could not be purged now is tried again. */
+  /** Resolves when it is done, or goes on without the caller: large tables take their time. Never throws: what was erased stays erased. */
   async run(): Promise<void> {
+    this.last = this.last.then(() => this.once());
+    await Promise.race([this.last, sleep(WAIT_MS, undefined, { ref: false })]);
+  }
+
+  /** What could not be purged now is tried again. */
+  private async once(): Promise<void> {
+    if (this.stopped) return;
     try {
       if (await this.purge()) return;
       this.logs.app.warn(
@@ -39,6 +52,7 @@ export class PurgeService implements OnApplicationBootstrap, OnApplicationShutdo
     } catch (error) {
       this.logs.app.error({ err: describeError(error) }, 'erased bytes could not be purged');
     }
+    if (this.stopped) return;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.run(), AGAIN_MS);
     this.timer.unref();

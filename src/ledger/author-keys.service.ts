@@ -146,7 +146,8 @@ export class AuthorKeysService {
    */
   async register(tx: EntityManager, hospitalId: string, key: Pick<AuthorKeyEntity, 'kid' | 'x' | 'custody' | 'accountId'>): Promise<void> {
     const { kid, x, custody, accountId: account } = key;
-    if ((await this.people.people(tx, [account])).get(account)?.status !== 'ACTIVE') throw new ApiError('unauthenticated');
+    const { status = 'CLOSED' } = (await this.people.people(tx, [account])).get(account) ?? {};
+    if (status === 'CLOSED' || status === 'REJECTED') throw new ApiError('unauthenticated'); // every other state ends by a close, which revokes
     await this.append(tx, hospitalId, { event: 'register', kid, x, custody, account });
   }
 

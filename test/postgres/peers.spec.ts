@@ -41,3 +41,20 @@ test('ATTACK whatever somebody else notifies ends no process and reaches nobody;
 test('one of two leads', async () => {
   expect([await first?.leads(), await second?.leads()].sort()).toEqual([false, true]);
 });
+
+test('ATTACK whose connection is cut while several ask has one new connection, and one of the two leads again', async () => {
+  const asked = (peers?: PostgresPeers) => peers?.leads().catch(() => false) ?? Promise.resolve(false);
+  const both = () => Promise.all([asked(first), asked(second)]);
+  const cut = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()`;
+  for (let round = 0; round < 5; round += 1) {
+    const asking = [both(), both(), both()];
+    await stranger.query(cut);
+    first?.tell({ about: 'queued' });
+    await Promise.all([...asking, both(), both()]);
+    await sleep(100);
+    await both();
+    expect((await both()).sort()).toEqual([false, true]);
+    const { rows } = await stranger.query<{ n: string }>('SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database()');
+    expect(Number(rows[0]?.n)).toBe(3);
+  }
+});

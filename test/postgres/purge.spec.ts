@@ -36,6 +36,14 @@ test('SEC-85 ATTACK nothing counts as purged while somebody reads a state from b
   expect(earlier.body.items.filter(({ purgedAt }) => purgedAt === null)).toEqual([]);
 });
 
+test('SEC-85 ATTACK nor while a transaction that writes is open, which has no snapshot between two statements', async () => {
+  const id = await someone('Gone Too');
+  await reader.query('BEGIN');
+  await reader.query('SELECT txid_current()');
+  expect((await erase(world, id)).purgedAt).toBeNull();
+  await reader.query('COMMIT');
+});
+
 test('SEC-85 ATTACK a purge holds nobody up while somebody reads the keys', async () => {
   const id = await someone('Gone Three');
   const asked = await ask(world.hospitalA, id);
