@@ -75,8 +75,11 @@ export async function verifyStoredChain(manager: EntityManager, chain: Chain, co
   const kept = new Map<RowKeeper, number>();
   for (let from = -1; ;) {
     const rows = await blockPage(manager, { chainId: chain.chainId, from, to: tip.lastHeight, limit }, vault !== null);
-    rowsFindings.push(...(await keys.turn(rows))); // before the leaves: an event of a key must not seem older than a block that was logged meanwhile
-    await leaves.turn(from, rows);
+    // Places of keys and of blocks are compared, so they must be of one moment: no event of a key may get its place between the two looks.
+    do {
+      rowsFindings.push(...(await keys.turn(rows)));
+      await leaves.turn(from, rows);
+    } while (await keys.moved());
     const headers: (BlockHeader | null)[] = [];
     for (const [index, row] of rows.entries()) {
       headers.push(verifier.push(toStoredBlock(row, vault)));

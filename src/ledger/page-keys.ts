@@ -39,13 +39,25 @@ export class PageKeys {
       const kid = Buffer.isBuffer(row.header) ? authorKidOf(row.header) : undefined;
       return kid === undefined ? [] : [{ height: row.height, recordId: row.recordId, kid }];
     });
-    this.keys = await loggedKeys(this.manager, this.hospitalId, this.origin, [...new Set(signed.map(({ kid }) => kid))]);
+    this.keys = await this.look([...new Set(signed.map(({ kid }) => kid))]);
     return signed.flatMap(({ kid, height, recordId }): Finding[] => {
       const field = this.keys.get(kid)?.misfit;
       if (field === undefined || this.told.has(kid)) return [];
       this.told.add(kid);
       return [{ code: 'CONTENT_MISMATCH', height, field, recordId }];
     });
+  }
+
+  /** Whether an event that waited for its place when the rows were turned to has it by now. Each moves once, so this is soon false. */
+  async moved(): Promise<boolean> {
+    const waited = waitingAmong(this.keys);
+    if (waited.length === 0) return false;
+    const waiting = new Set(waitingAmong(await this.look([...this.keys.keys()])));
+    return waited.some((body) => !waiting.has(body));
+  }
+
+  private look(kids: readonly string[]): Promise<Map<string, LoggedKey>> {
+    return loggedKeys(this.manager, this.hospitalId, this.origin, kids);
   }
 
   /** The public key that the log registered, if the server's row still holds it. */
@@ -59,6 +71,12 @@ export class PageKeys {
     registeredAt: (kid) => this.keys.get(kid)?.registered.place.order,
     revokedAt: (kid) => this.keys.get(kid)?.revoked?.place.order,
   };
+}
+
+/** Bodies of the events that wait for their place. */
+function waitingAmong(keys: ReadonlyMap<string, LoggedKey>): string[] {
+  const events = [...keys.values()].flatMap(({ registered, revoked }) => (revoked ? [registered, revoked] : [registered]));
+  return events.filter(({ place }) => place.leafIndex === null).map(({ body }) => body);
 }
 
 /**

@@ -72,7 +72,7 @@ test.each(samples)('R13 R16 the import of $fileName seals every resource, byte f
     birthDate: bundle.patient.resource['birthDate'],
   });
   const verdict = await world.auditor.api.post(`/ledger/patients/${patientId}/verify`);
-  expect(verdict.body).toMatchObject({ verdict: 'VALID', blocks: wanted.length + 1, headHash: done.body.blockHash });
+  expect(verdict.body).toMatchObject({ verdict: 'VALID', findings: [], blocks: wanted.length + 1, headHash: done.body.blockHash });
   const chain = await world.auditor.api.get<{ items: { kind: string }[] }>(`/ledger/patients/${patientId}/chain?limit=3`);
   expect(chain.body.items.map((item) => item.kind)).toEqual(['open-chain', 'profile', 'record']);
   expect((await world.doctorB.api.get(`/patients/${patientId}/records`)).status).toBe(404);

@@ -1,5 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Database } from '../../src/database/database';
+import { sequence } from '../../src/tlog/log-store';
 import { condition } from '../support/role-requests';
 import { addDoctor, createWorld, draftDiagnosis, newUsername, PASSWORD, type Person, type World } from '../support/world';
 import { openRaw, select } from '../support/raw-database';
@@ -214,3 +216,32 @@ test('SEC-90 SEC-91 of 120 parallel creates each second fails at its very end: w
   const traced = await select(world, `SELECT DISTINCT subjectId FROM audit_event WHERE action = 'record.create' AND outcome = 'ok'`);
   expect(traced).toEqual(expect.arrayContaining(made.map((subjectId) => ({ subjectId }))));
 }, 60_000);
+
+test('R17 a chain is VALID also while its author’s key gets its place in the log', async () => {
+  const database = world.app.get(Database);
+  const seal = async (doctor: Person, query = '') => {
+    const id = await draftDiagnosis(doctor, world.patientA.id);
+    expect((await doctor.api.post(`/records/${id}/seal${query}`)).status).toBe(201);
+  };
+  await seal(world.doctorA);
+  const newcomer = await addDoctor(world, world.hospitalA, 'Dr. Just Arrived');
+  const [log] = await select<{ id: number }>(world, 'SELECT "id" FROM "log" WHERE "hospitalId" = ?', world.hospitalA.id);
+  const place = () => database.transaction((tx) => sequence(tx, log?.id ?? 0));
+  const restore = [jest.spyOn(database.peers, 'leads').mockResolvedValue(false)]; // the log stands still, but for us
+  try {
+    await seal(newcomer, '?wait=sealed');
+    const placed: number[] = [];
+    const query = database.reader.query.bind(database.reader);
+    const spy = jest.spyOn(database.reader, 'query').mockImplementation(async (sql: string, values?: unknown) => {
+      // Between the look for the places of the keys and that for the places of the blocks.
+      if (sql.includes('JOIN "log_leaf"')) placed.push(await place());
+      return query(sql, values as unknown[]);
+    });
+    restore.push(spy as unknown as (typeof restore)[number]);
+    const { body } = await world.auditor.api.post<Record<string, unknown>>(`/ledger/patients/${world.patientA.id}/verify`);
+    expect(body).toMatchObject({ verdict: 'VALID', findings: [] });
+    expect(placed[0]).toBeGreaterThan(1);
+  } finally {
+    for (const spy of restore) spy.mockRestore();
+  }
+});
