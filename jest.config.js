@@ -15,4 +15,6 @@ module.exports = {
   reporters: ['default', ['<rootDir>/tools/closing-line.cjs', { PostgreSQL: found && describePostgres(found) }]],
   testTimeout: 120_000, // of a machine that others use, too
   maxWorkers: 2,
+  // What suites leave behind in a worker is collected for a second and more, in which no server of a test answers.
+  workerIdleMemoryLimit: '700MB',
 };
