@@ -39,7 +39,7 @@ export class OneConnection implements Connections {
   }
 }
 
-/** PostgreSQL: any of a pool, with the lock that units share or have alone (`beside.ts`). */
+/** PostgreSQL, READ COMMITTED (`postgres-options.ts`): any of a pool, with the lock that units share or have alone (`beside.ts`). */
 export class PooledConnections implements Connections {
   constructor(private readonly source: DataSource) {}
 
@@ -52,13 +52,13 @@ export class PooledConnections implements Connections {
   }
 
   async begin(runner: QueryRunner): Promise<void> {
-    await runner.startTransaction('READ COMMITTED');
+    await runner.startTransaction();
     await runner.query('SELECT pg_advisory_xact_lock($1)', [ADVISORY.writing]);
   }
 
   /** Opens a transaction that others with this lock overlap. */
   async beginBeside(runner: QueryRunner, lock: SharedLock): Promise<void> {
-    await runner.startTransaction('READ COMMITTED');
+    await runner.startTransaction();
     await runner.query('SELECT pg_advisory_xact_lock_shared($1)', [ADVISORY[lock]]);
   }
 }

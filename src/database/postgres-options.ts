@@ -32,6 +32,7 @@ export function postgresOptions(
   readonly: boolean,
 ): PostgresDataSourceOptions {
   const session = [
+    String.raw`-c default_transaction_isolation=read\ committed`, // whatever the server's is; to say so in each transaction is a message more
     ...(readonly ? ['-c default_transaction_read_only=on'] : []),
     ...(schema === undefined ? [] : [`-c search_path=${schema}`]),
   ];
@@ -51,7 +52,7 @@ export function postgresOptions(
     installExtensions: false,
     connectTimeoutMS: CONNECT_MS,
     poolSize: readonly ? readPoolSize : poolSize,
-    extra: { ...KEEP_ALIVE, ...LIMITS, ...(session.length > 0 && { options: session.join(' ') }) },
+    extra: { ...KEEP_ALIVE, ...LIMITS, options: session.join(' ') },
   };
 }
 

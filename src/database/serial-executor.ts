@@ -52,7 +52,8 @@ export class SerialExecutor implements Executor {
   /** Queues a unit; resolves with its value after the commit is durable. */
   run<T>(work: Work<T>): Promise<T> {
     if (this.waiting.length >= MAX_WAITING) return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', SOON));
-    const own = AsyncResource.bind(work); // in the context of who asks, not of whoever began to drain
+    const asking = new AsyncResource('UnitOfWork'); // its context is that of who asks, not of whoever began to drain
+    const own: Work<T> = (tx) => asking.runInAsyncScope(work, undefined, tx);
     return new Promise<T>((resolve, reject) => {
       this.waiting.push({ work: own, effects: [], resolve: resolve, reject });
       this.draining ??= this.drain();

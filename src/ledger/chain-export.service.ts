@@ -9,7 +9,8 @@ import { CryptoError } from '../crypto/crypto-error';
 import { KeyRing } from '../crypto/key-ring.service';
 import type { Vault } from '../crypto/vault';
 import { HospitalsService } from '../hospital/hospitals.service';
-import { type LoggedEntries, TlogService } from '../tlog/tlog.service';
+import { LogProofs, type ProvenEntry } from '../tlog/log-proofs.service';
+import { TlogService } from '../tlog/tlog.service';
 import { b64u } from './core/bytes';
 import type { CarriedKey } from './core/bundle';
 import { type ExportedBlock, formatChain } from './core/chain-export';
@@ -33,6 +34,7 @@ export class ChainExportService {
     private readonly access: AccessService,
     private readonly hospitals: HospitalsService,
     private readonly tlog: TlogService,
+    private readonly proofs: LogProofs,
     private readonly keyRing: KeyRing,
   ) {}
 
@@ -58,13 +60,14 @@ export class ChainExportService {
     const vault = contents ? await this.keyRing.vault(manager, grant.subject) : null;
     const blocks = await readBlocks(manager, chain, vault);
     const hashes = blocks.map(({ hash }) => hash);
-    const logged = await this.tlog.proofs(manager, grant.hospitalId, hashes);
-    if (!logged) throw notLogged();
+    const logged = await this.proofs.together(manager, grant.hospitalId, hashes);
+    const checkpoint = logged?.[0]?.checkpoint;
+    if (!logged || checkpoint === undefined) throw notLogged();
     const origin = await this.hospitals.ledgerOrigin(grant.hospitalId);
     const parts = formatChain({
       origin,
       chainId: b64u(chain.chainId),
-      checkpoint: logged.checkpoint,
+      checkpoint,
       blocks: blocks.map(({ block }, index) => ({ ...block, ...placeAt(logged, index) })),
       keys: await keysOf(manager, grant.hospitalId, origin, blocks),
     });
@@ -122,10 +125,10 @@ function openKey(vault: Vault, { recordId, recordKey }: ContentEntity): Buffer {
   }
 }
 
-function placeAt({ places }: LoggedEntries, index: number): LoggedEntries['places'][number] {
-  const place = places[index];
-  if (!place) throw new ApiError('integrity_error', 'Leaves of the log are missing');
-  return place;
+function placeAt(logged: readonly ProvenEntry[], index: number): Pick<ExportedBlock, 'leafIndex' | 'proof'> {
+  const entry = logged[index];
+  if (!entry) throw new ApiError('integrity_error', 'Leaves of the log are missing');
+  return { leafIndex: entry.leafIndex, proof: entry.proof };
 }
 
 /** The keys of all authors whom the blocks name, as the log has them, in the order of their thumbprints. One that no log knows is left out. */

@@ -6,7 +6,8 @@ import { KeyRing } from '../crypto/key-ring.service';
 import { Database } from '../database/database';
 import { selectRows } from '../database/rows';
 import { HospitalsService } from '../hospital/hospitals.service';
-import { type LoggedEntry, type Proven, TlogService } from '../tlog/tlog.service';
+import { LogProofs, type ProvenEntry, receiptOf } from '../tlog/log-proofs.service';
+import { type Proven, TlogService } from '../tlog/tlog.service';
 import { formatBundle } from './core/bundle';
 import { b64u } from './core/bytes';
 import { opening } from './core/content';
@@ -16,12 +17,21 @@ import { LedgerService } from './ledger.service';
 import { carriedKeys } from './logged-keys';
 import { chainAt, contentsOf } from './stored-rows';
 
+/** Proof that a block is in a log. */
+export interface LoggedBlock {
+  readonly state: ProvenEntry['state'];
+  readonly leafIndex: number;
+  /** C2SP tlog-proof, as text; it carries the block's header. */
+  readonly receipt: string;
+}
+
 /** Connects blocks with the log: receipts, bundles, and waiting for them. */
 @Injectable()
 export class ProofsService {
   constructor(
     private readonly database: Database,
     private readonly tlog: TlogService,
+    private readonly proofs: LogProofs,
     private readonly ledger: LedgerService,
     private readonly hospitals: HospitalsService,
     private readonly keyRing: KeyRing,
@@ -33,13 +43,14 @@ export class ProofsService {
   }
 
   /** Waits until a block is proven as far as asked; null when time was up before it was logged. The block stays sealed in any case. */
-  async settle(recordId: string, blockHash: string, wait: Proven): Promise<LoggedEntry | null> {
+  async settle(recordId: string, blockHash: string, wait: Proven): Promise<LoggedBlock | null> {
     if (wait === 'sealed') return null;
     const { reader } = this.database;
     const hash = Buffer.from(blockHash, 'hex');
     const block = (await selectRows(reader, BlockEntity, 'recordId', [recordId])).find((row) => row.blockHash.equals(hash));
     const [chain] = block ? await selectRows(reader, ChainEntity, 'chainId', [block.chainId]) : [];
-    return block && chain ? this.tlog.settle(chain.hospitalId, hash, wait, block.header) : null;
+    const proven = block && chain ? await this.tlog.settle(chain.hospitalId, hash, wait) : null;
+    return proven && { state: proven.state, leafIndex: proven.leafIndex, receipt: receiptOf(proven, block?.header) };
   }
 
   /** The receipt of a sealed record of the grant's patient (C2SP tlog-proof). @throws ApiError `unavailable` while it is not logged */
@@ -51,8 +62,7 @@ export class ProofsService {
   async headReceipt(manager: EntityManager, grant: Grant): Promise<string | null> {
     const chain = await chainAt(manager, grant);
     const block = chain && (await manager.getRepository(BlockEntity).findOneBy({ chainId: chain.chainId, height: chain.height }));
-    const proof = block && (await this.tlog.proof(manager, grant.hospitalId, block.blockHash, block.header));
-    return proof?.receipt ?? null;
+    return block && this.receiptIfLogged(manager, grant, block);
   }
 
   /**
@@ -86,9 +96,14 @@ export class ProofsService {
   }
 
   private async receiptOf(manager: EntityManager, grant: Grant, block: BlockEntity): Promise<string> {
-    const proof = await this.tlog.proof(manager, grant.hospitalId, block.blockHash, block.header);
-    if (!proof) throw notLogged();
-    return proof.receipt;
+    const receipt = await this.receiptIfLogged(manager, grant, block);
+    if (receipt === null) throw notLogged();
+    return receipt;
+  }
+
+  private async receiptIfLogged(manager: EntityManager, grant: Grant, { blockHash, header }: BlockEntity): Promise<string | null> {
+    const proven = await this.proofs.one(manager, grant.hospitalId, blockHash);
+    return proven && receiptOf(proven, header);
   }
 
   private async block(manager: EntityManager, grant: Grant, recordId: string): Promise<BlockEntity> {

@@ -6,7 +6,7 @@ import type { Actor } from '../common/actor';
 import { ApiError, notFound } from '../common/errors';
 import { Database } from '../database/database';
 import { hospitalIds } from '../hospital/hospitals.service';
-import { TlogService } from '../tlog/tlog.service';
+import { LogProofs, receiptOf } from '../tlog/log-proofs.service';
 import { FormatError } from './core/bytes';
 import { encodeTrailRow, parseTrailBody, trailHash, trailLeaf, trailPath } from './core/trail';
 import { type TrailProof, trailProofJson } from './core/trail-proof';
@@ -22,7 +22,7 @@ export class TrailProofsService {
     private readonly database: Database,
     private readonly access: AccessService,
     private readonly trail: TrailService,
-    private readonly tlog: TlogService,
+    private readonly proofs: LogProofs,
   ) {}
 
   /**
@@ -55,8 +55,8 @@ export class TrailProofsService {
   private async receipt({ hospitalId, actorHospitalId }: StoredTrailRow, body: string): Promise<string | null> {
     const { reader } = this.database;
     const hospital = [hospitalId, actorHospitalId, ...(await hospitalIds(reader))].find((id) => typeof id === 'string');
-    const proof = typeof hospital === 'string' ? await this.tlog.proof(reader, hospital, trailHash(body)) : null;
-    return proof?.receipt ?? null;
+    const proven = typeof hospital === 'string' ? await this.proofs.one(reader, hospital, trailHash(body)) : null;
+    return proven && receiptOf(proven);
   }
 }
 

@@ -1,6 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { CONFIG, type Config } from '../config/config';
 import { LogKeys } from './log-keys';
+import { LogProofs } from './log-proofs.service';
 import { LogPublisher } from './log-publisher.service';
 import { LogStatusService } from './log-status.service';
 import { POLICY, readPolicy } from './policy-file';
@@ -20,10 +21,11 @@ import { WitnessingService } from './witnessing.service';
     Trees,
     WitnessingService,
     LogPublisher,
+    LogProofs,
     TlogService,
     PublicationService,
     LogStatusService,
   ],
-  exports: [POLICY, LogKeys, WitnessingService, LogPublisher, TlogService, PublicationService, LogStatusService],
+  exports: [POLICY, LogKeys, WitnessingService, LogPublisher, LogProofs, TlogService, PublicationService, LogStatusService],
 })
 export class TlogModule {}

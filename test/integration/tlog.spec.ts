@@ -9,6 +9,7 @@ import { TlogService } from '../../src/tlog/tlog.service';
 import { ApiClient, type Answer } from '../support/api-client';
 import { type Acknowledged, expectLogsSound } from '../support/log-check';
 import { openRaw, select } from '../support/raw-database';
+import { watchStatements } from '../support/statements';
 import { prepareSite, type Site, startServer } from '../support/servers';
 import { startTestApp, type TestApp } from '../support/test-app';
 import { draftDiagnosis } from '../support/world';
@@ -56,6 +57,21 @@ describe('a running server', () => {
     const before = (await select(app, 'SELECT 1 FROM ledger_block')).length;
     for (const wait of ['witnessed', 'for-ever', '']) expect((await seal(`?wait=${wait}`)).status).toBe(400);
     expect((await select(app, 'SELECT 1 FROM ledger_block')).length).toBe(before);
+    await settled();
+  });
+
+  test('a checkpoint wakes all who wait for it, and what they have in common is looked up once', async () => {
+    await start({ LEDGER_CHECKPOINT_MS: '1000' });
+    await seal('');
+    const doctor = site.as(site.doctor, app.url);
+    const drafts = await Promise.all(Array.from({ length: 30 }, () => draftDiagnosis(doctor, site.patient.id)));
+    let looks = 0;
+    const stop = watchStatements((sql) => (looks += /FROM "log_checkpoint" "CheckpointEntity"/.test(sql) ? 1 : 0));
+    const answers = await Promise.all(drafts.map((id) => doctor.api.post<Seal>(`/records/${id}/seal`))).finally(stop);
+    expect(answers.map(({ body }) => body.state)).toEqual(drafts.map(() => 'logged'));
+    acknowledged.push(...answers.map(({ body }) => body));
+    expect(looks).toBeGreaterThan(0);
+    expect(looks).toBeLessThan(drafts.length);
     await settled();
   });
 

@@ -1,5 +1,9 @@
+import type { EntityManager } from 'typeorm';
+import { dataSourceOptions } from '../../ormconfig';
 import { Database } from '../../src/database/database';
 import { claim, holdTrail, needAlone } from '../../src/database/beside';
+import { openDataSources } from '../../src/database/database.module';
+import { openRaw } from '../support/raw-database';
 import { createWorld, type World } from '../support/world';
 
 let world: World;
@@ -58,6 +62,23 @@ test('SEC-93 of two units that claim one name the second waits for the end of th
   end.open();
   await Promise.all([first, second]);
   expect(said).toEqual(['another chart', 'first ends', 'second']);
+});
+
+test('SEC-93 units are READ COMMITTED, whatever the default of the database is', async () => {
+  const isolation = async (tx: EntityManager) => (await tx.query<unknown[]>('SHOW transaction_isolation'))[0];
+  const [row] = await database.reader.query<{ name: string }[]>('SELECT current_database() AS name');
+  const db = openRaw(world);
+  db.exec(`ALTER DATABASE "${row?.name ?? ''}" SET default_transaction_isolation = 'serializable'`);
+  db.close();
+  const { config } = world.foundations;
+  const sources = await openDataSources(dataSourceOptions(config), dataSourceOptions(config, true)); // new connections
+  const fresh = new Database(sources);
+  try {
+    for (const found of [await fresh.transaction(isolation), await fresh.beside(isolation), await fresh.append(isolation)])
+      expect(found).toEqual({ transaction_isolation: 'read committed' });
+  } finally {
+    await fresh.onApplicationShutdown();
+  }
 });
 
 test('SEC-90 what needs to be alone is rolled back beside others and runs again alone, once, and so does the second of two equal keys', async () => {
