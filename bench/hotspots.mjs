@@ -1,9 +1,13 @@
-/** Where our server's time goes on the two paths that matter; only with `--profile`, after everything that is measured. */
+/** Where our server's time goes on the paths that matter; only with `--profile`, after everything that is measured. */
 import { readFileSync } from 'node:fs';
 import { profileText, summarise } from './profile.mjs';
 
 /** The work of each path; `before` runs when the drafts are made and the seals are about to begin. */
 const PATHS = {
+  draft: async (rounds, before) => {
+    await before();
+    await rounds.draft(1_500, false);
+  },
   seal: async (rounds, before) => {
     rounds.beforeSeal = before;
     await rounds.seal(64, false);
