@@ -49,7 +49,7 @@ export function postgresStore(env: Env, name: 'DATABASE_URL' | 'DATABASE_OWNER_U
   if (env['NODE_ENV'] === 'production' && !isLocal && !isVerified)
     throw new ConfigError(name, 'must have sslmode=verify-full in production, for the connection leaves this machine');
   if (!/^\d{0,5}$/.test(port ?? '')) throw new ConfigError(name, 'must have a port of digits');
-  const poolSize = integer(env, 'DATABASE_POOL', 10, 2, 200);
+  const poolSize = integer(env, 'DATABASE_POOL', 10, 3, 200);
   return {
     url,
     host: place,

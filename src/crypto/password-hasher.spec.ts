@@ -1,6 +1,5 @@
 import { createSecretKey } from 'node:crypto';
 import { cpuNow } from '../../test/support/cpu-time';
-import { BoundedQueue } from './bounded-queue';
 import { CryptoError, HasherBusy } from './crypto-error';
 import { Argon2idHasher, DEFAULT_HASHER, type HasherParameters } from './password-hasher';
 import { Sealed } from './sealed';
@@ -78,21 +77,4 @@ describe('Argon2idHasher', () => {
     ]);
     expect(await small.verify('a', null, 'x')).toBe(false);
   });
-});
-
-it('BoundedQueue never runs more at once than allowed, keeps the order, and survives failing tasks', async () => {
-  const queue = new BoundedQueue(2, 50);
-  let running = 0;
-  let peak = 0;
-  const order: number[] = [];
-  const task = (n: number) => async () => {
-    order.push(n);
-    peak = Math.max(peak, ++running);
-    await new Promise((done) => setTimeout(done, 1));
-    running--;
-    if (n % 3 === 0) throw new Error('fails');
-  };
-  await Promise.allSettled(Array.from({ length: 30 }, (_, n) => queue.run(task(n))));
-  expect(peak).toBe(2);
-  expect(order).toEqual([...Array(30).keys()]);
 });

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { hash, parseOptions, verify, type Options } from '@node-rs/argon2';
-import { BoundedQueue } from './bounded-queue';
+import { BoundedQueue } from '../common/bounded-queue';
 import { isWellFormed } from './bytes';
-import { CryptoError } from './crypto-error';
+import { CryptoError, HasherBusy } from './crypto-error';
 import { DataKey } from './data-key';
 import { type Binding, openBound, sealBound } from './envelope';
 import type { RootKeys } from './root-keys';
@@ -77,7 +77,7 @@ export class Argon2idHasher extends PasswordHasher {
       parallelism,
       outputLen: HASH_BYTES,
     };
-    this.#queue = new BoundedQueue(concurrency, queue);
+    this.#queue = new BoundedQueue(concurrency, queue, () => new HasherBusy());
     // A hash that no password has, with the cost of a real one. It passes through the same steps: opened, parsed, computed, compared.
     const [salt, digest] = [SALT_BYTES, HASH_BYTES].map((length) =>
       randomBytes(length)

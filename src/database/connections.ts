@@ -1,7 +1,11 @@
 import type { DataSource, QueryRunner } from 'typeorm';
+import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
 import { ADVISORY } from './advisory-locks';
 import { PATIENCE_MS, whileBusy } from './busy';
 import type { SharedLock } from './executor';
+
+/** Connections of the pool that units beside each other leave free. */
+const RESERVED = 2;
 
 /** Where transactions run that no other one overlaps, of whatever process. */
 export interface Connections {
@@ -42,6 +46,12 @@ export class OneConnection implements Connections {
 /** PostgreSQL, READ COMMITTED (`postgres-options.ts`): any of a pool, with the lock that units share or have alone (`beside.ts`). */
 export class PooledConnections implements Connections {
   constructor(private readonly source: DataSource) {}
+
+  /** How many units may write beside each other: what is left of the pool serves the unit that runs alone, the trail and the probes while these wait. */
+  get beside(): number {
+    const { poolSize = 0 } = this.source.options as PostgresDataSourceOptions;
+    return Math.max(1, poolSize - RESERVED);
+  }
 
   take(): Promise<QueryRunner> {
     return Promise.resolve(this.source.createQueryRunner());

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { BoundedQueue } from '../common/bounded-queue';
 import { ApiError } from '../common/errors';
 import { markBeside } from './beside';
 import { errorCode } from './busy';
@@ -15,6 +16,8 @@ const CONFLICTS = ['40001', '40P01', '23505'];
 /** The longest import, which asks for each of its entries over the network. */
 const UNIT_MS = 120_000;
 const MAX_RUNNING = 4096;
+/** For a turn to write; then the answer is that there was none, before whoever asked gives up. */
+const TURN_MS = 10_000;
 
 interface Unit {
   readonly effects: (() => void)[];
@@ -30,12 +33,15 @@ export class PooledExecutor implements Executor {
   private readonly units = new AsyncLocalStorage<Unit>();
   private readonly running = new Set<Promise<unknown>>();
   private readonly alone: SerialExecutor;
+  /** The first of them may have to wait for a unit that runs alone: all connections but a few may wait with them. */
+  private readonly writers: BoundedQueue;
 
   constructor(
     private readonly connections: PooledConnections,
     private readonly watch?: UnitWatch,
   ) {
     this.alone = new SerialExecutor(connections, UNIT_MS, watch);
+    this.writers = new BoundedQueue(connections.beside, MAX_RUNNING, tooMany);
   }
 
   get depth(): number {
@@ -47,8 +53,9 @@ export class PooledExecutor implements Executor {
   }
 
   runBeside<T>(work: Work<T>, lock: SharedLock): Promise<T> {
-    if (this.running.size >= MAX_RUNNING) return Promise.reject(new ApiError('unavailable', 'Too many writes are waiting', SOON));
-    const done = this.attempt(work, lock).catch((error: unknown) => {
+    if (this.running.size >= MAX_RUNNING) return Promise.reject(tooMany());
+    const attempt = lock === 'trail' ? this.attempt(work, lock) : this.inTurn(() => this.attempt(work, lock));
+    const done = attempt.catch((error: unknown) => {
       if (!(error instanceof RunAgain) && !CONFLICTS.includes(errorCode(error))) throw error;
       this.watch?.repeated();
       return this.run(work);
@@ -70,6 +77,11 @@ export class PooledExecutor implements Executor {
     await this.alone.idle();
   }
 
+  private inTurn<T>(attempt: () => Promise<T>): Promise<T> {
+    const asked = performance.now();
+    return this.writers.run(() => (performance.now() - asked > TURN_MS ? Promise.reject(tooMany()) : attempt()));
+  }
+
   private async attempt<T>(work: Work<T>, lock: SharedLock): Promise<T> {
     const runner = await this.connections.take();
     const unit: Unit = { effects: [] };
@@ -89,4 +101,8 @@ export class PooledExecutor implements Executor {
       await this.connections.give(runner).catch(() => undefined); // what is stored is stored
     }
   }
+}
+
+function tooMany(): ApiError {
+  return new ApiError('unavailable', 'Too many writes are waiting', SOON);
 }

@@ -106,7 +106,9 @@ test('each pool has as many connections as it may, and says who it is; more unit
         for (const { name, n } of rows as { name: string; n: number }[]) counts[name] = Math.max(n, counts[name] ?? 0);
       }
     })();
+    const reads = Promise.all(Array.from({ length: 40 }, () => doctor.api.get(`/patients/${world.patientA.id}`)));
     const drafts = await Promise.all(Array.from({ length: 40 }, () => draftDiagnosis(doctor, world.patientA.id)));
+    expect((await reads).map(({ status }) => status)).toEqual(drafts.map(() => 200));
     isOver = true;
     await watching;
     expect(new Set(drafts).size).toBe(40);

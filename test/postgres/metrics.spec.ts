@@ -12,7 +12,7 @@ test('R27 connections of the pools, who waits for one, and when all are given ba
   const database = world.app.get(Database);
   let release = (): void => undefined;
   const held = new Promise<void>((resolve) => (release = resolve));
-  const units = Array.from({ length: 5 }, () => database.beside(() => held));
+  const units = Array.from({ length: 5 }, () => database.append(() => held));
   const seen = await metricsOf(world);
   release();
   await Promise.all(units);

@@ -142,17 +142,23 @@ test('SEC-93 a unit that nobody in another one waits for takes nobody’s effect
   expect(told).toHaveLength(20);
 });
 
-test('SEC-93 reading and the probes go on while a unit runs alone for long; the sealing of the trail waits for who appends, and then keeps others waiting', async () => {
+test('SEC-93 reading and the probes go on while a unit runs alone for long, and more wait to write than there are connections; the sealing of the trail waits for who appends, and then keeps others waiting', async () => {
   const [held, end] = [gate(), gate()];
   const long = database.transaction(async () => {
     held.open();
     await end.opened;
   });
   await held.opened;
+  const { poolSize } = world.foundations.config.postgres ?? { poolSize: 0 };
+  let written = 0;
+  const writers = Array.from({ length: 3 * poolSize }, () => database.beside(() => Promise.resolve((written += 1))));
+  await soon();
   expect((await world.doctorA.api.get(`/patients/${world.patientA.id}`)).status).toBe(200);
   expect((await world.anonymous.get('//health/ready')).status).toBe(200);
+  expect(written).toBe(0);
   end.open();
-  await long;
+  await Promise.all([long, ...writers]);
+  expect(written).toBe(3 * poolSize);
   const said: string[] = [];
   const [appending, appended] = [gate(), gate()];
   const first = database.append(async () => {

@@ -1,6 +1,4 @@
-import { HasherBusy } from './crypto-error';
-
-/** Runs at most `concurrency` tasks at once and lets at most `waiting` others wait, first come, first served. */
+/** Runs at most `concurrency` tasks at once and lets at most `waiting` others wait, first come, first served; `full` is what further ones are told. */
 export class BoundedQueue {
   #running = 0;
   readonly #waiting: (() => void)[] = [];
@@ -8,6 +6,7 @@ export class BoundedQueue {
   constructor(
     private readonly concurrency: number,
     private readonly waiting: number,
+    private readonly full: () => Error,
   ) {}
 
   get running(): number {
@@ -18,11 +17,11 @@ export class BoundedQueue {
     return this.#waiting.length;
   }
 
-  /** @throws HasherBusy at once, without waiting, when the queue is full */
+  /** @throws what `full` makes, at once, without waiting, when the queue is full */
   async run<T>(task: () => Promise<T>): Promise<T> {
     if (this.#running < this.concurrency) this.#running++;
     else if (this.#waiting.length < this.waiting) await new Promise<void>((turn) => this.#waiting.push(turn));
-    else throw new HasherBusy();
+    else throw this.full();
     try {
       return await task();
     } finally {
