@@ -110,6 +110,8 @@ export class RawPostgres implements RawDatabase {
   private send(sql: string | null, values: unknown[]): void {
     Atomics.store(this.signal, 0, 0);
     this.port.postMessage({ sql, values });
-    if (Atomics.wait(this.signal, 0, 0, 30_000) === 'timed-out') throw new Error('PostgreSQL does not answer');
+    // Again after the waking call of the answer before, which may come late.
+    while (Atomics.load(this.signal, 0) === 0)
+      if (Atomics.wait(this.signal, 0, 0, 30_000) === 'timed-out') throw new Error('PostgreSQL does not answer');
   }
 }
